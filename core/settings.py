@@ -1,0 +1,124 @@
+"""Settings: the environment and `.env`, read once and passed in after that."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from core.errors import ConfigurationError
+
+EMBEDDERS = ("auto", "twelvelabs", "local")
+MODELS = ("marengo3.5", "marengo3.0")
+DIMENSIONS = {"marengo3.5": (512, 256, 128), "marengo3.0": (512,)}
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+SEGMENT_SEC = (2, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set from outside. README documents each field by its variable."""
+
+    embedder: str = "local"
+    twelvelabs_api_key: str = field(default="", repr=False)
+    twelvelabs_base_url: str = ""
+    twelvelabs_model: str = "marengo3.5"
+    twelvelabs_dimension: int = 512
+    data_dir: Path = Path("data")
+    milvus_uri: str = ""
+    milvus_token: str = field(default="", repr=False)
+    database_url: str = field(default="", repr=False)
+    segment_sec: int = 4
+    allow_private_urls: bool = False
+    log_level: str = "INFO"
+
+    def __post_init__(self) -> None:
+        # Paths are made absolute once: two spellings of one file must never be opened twice.
+        data_dir = self.data_dir.expanduser().resolve()
+        object.__setattr__(self, "data_dir", data_dir)
+        object.__setattr__(self, "milvus_uri", self.milvus_uri or str(data_dir / "milvus.db"))
+        object.__setattr__(
+            self, "database_url", self.database_url or f"sqlite:///{data_dir / 'seekpoint.db'}"
+        )
+
+    @classmethod
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")
+    ) -> Settings:
+        """The settings of this environment; real variables win over those in `.env`.
+
+        Raises:
+            ConfigurationError: for a value that cannot work, naming the variable and what can.
+        """
+        values: dict[str, str] = {}
+        if dotenv is not None:
+            values.update({k: v for k, v in dotenv_values(dotenv).items() if v is not None})
+        values.update(os.environ if environ is None else environ)
+        read = _Reader(values)
+
+        api_key = read.text("TWELVELABS_API_KEY") or read.text("TWELVE_LABS_API_KEY")
+        embedder = read.choice("SEEKPOINT_EMBEDDER", EMBEDDERS, "auto")
+        if embedder == "auto":
+            embedder = "twelvelabs" if api_key else "local"
+        if embedder == "twelvelabs" and not api_key:
+            raise ConfigurationError(
+                "SEEKPOINT_EMBEDDER is twelvelabs, but there is no key.",
+                "Set TWELVELABS_API_KEY, or set SEEKPOINT_EMBEDDER to auto or local.",
+            )
+        model = read.choice("TWELVELABS_MODEL", MODELS, MODELS[0])
+        dimensions = DIMENSIONS[model]
+        return cls(
+            embedder=embedder,
+            twelvelabs_api_key=api_key,
+            twelvelabs_base_url=read.text("TWELVELABS_BASE_URL"),
+            twelvelabs_model=model,
+            twelvelabs_dimension=int(
+                read.choice(
+                    "TWELVELABS_DIMENSION", [str(d) for d in dimensions], str(dimensions[0])
+                )
+            ),
+            data_dir=Path(read.text("SEEKPOINT_DATA_DIR") or "data"),
+            milvus_uri=read.text("MILVUS_URI"),
+            milvus_token=read.text("MILVUS_TOKEN"),
+            database_url=read.text("DATABASE_URL"),
+            segment_sec=read.whole_number("SEEKPOINT_SEGMENT_SEC", *SEGMENT_SEC, default=4),
+            allow_private_urls=read.switch("SEEKPOINT_ALLOW_PRIVATE_URLS"),
+            log_level=read.choice("SEEKPOINT_LOG_LEVEL", LOG_LEVELS, "INFO"),
+        )
+
+
+class _Reader:
+    """Typed access to variables; every refusal names the variable and its legal values."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    def text(self, name: str) -> str:
+        return self._values.get(name, "").strip()
+
+    def choice(self, name: str, legal: tuple[str, ...] | list[str], default: str) -> str:
+        given = self.text(name) or default
+        for value in legal:
+            if given.lower() == value.lower():
+                return value
+        raise self._refusal(name, given, ", ".join(legal))
+
+    def switch(self, name: str) -> bool:
+        return self.choice(name, ("0", "1", "false", "true", "no", "yes"), "0") in {
+            "1",
+            "true",
+            "yes",
+        }
+
+    def whole_number(self, name: str, least: int, most: int, *, default: int) -> int:
+        given = self.text(name) or str(default)
+        if given.isdecimal() and least <= int(given) <= most:
+            return int(given)
+        raise self._refusal(name, given, f"whole numbers from {least} to {most}")
+
+    @staticmethod
+    def _refusal(name: str, given: str, legal: str) -> ConfigurationError:
+        return ConfigurationError(f"{name} is {given!r}.", f"Legal values: {legal}.")
