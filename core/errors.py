@@ -16,6 +16,7 @@ SeekpointError
 │   ├── StoreLocked         another process holds the file
 │   └── CollectionMismatch  filled by another embedder, model or dimension
 ├── MediaError              missing, unreadable, not a video, forbidden address
+│   └── MediaUnreachable    not to be had from here; a service may still reach it
 ├── BudgetExceeded
 ├── RecipeError             empty, too long, unknown segment
 └── JobCancelled            raised inside a job that somebody cancelled
@@ -86,6 +87,10 @@ class CollectionMismatch(StoreError):
 
 class MediaError(SeekpointError):
     """A media source is missing, unreadable, not what it should be, or not allowed."""
+
+
+class MediaUnreachable(MediaError):
+    """A remote source could not be reached from this server, which says nothing about its content."""
 
 
 class BudgetExceeded(SeekpointError):

@@ -1,0 +1,340 @@
+"""Jobs: each brings one video into the library, survives a restart, and says how far it is.
+
+queued -> probing -> uploading -> waiting -> embedding -> storing -> ready, or failed, or cancelled.
+The embedder's checkpoint is in the state database before the embedder goes on, so that nothing it
+has begun elsewhere (and been paid for) is begun twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from core import fetch, media
+from core.embedders.base import Embedder, Progress
+from core.errors import (
+    JobCancelled,
+    MediaError,
+    MediaUnreachable,
+    SeekpointError,
+    UnsupportedMedia,
+)
+from core.models import EmbeddedSegment, Job, MediaInfo, Stage, Video
+from core.settings import Settings
+from core.shelf import Shelf
+from core.state import State, StoredVideo
+from core.store import VectorStore
+
+logger = logging.getLogger(__name__)
+
+# Progress within a stage is written at most this often; stages and checkpoints always are.
+_PROGRESS_EVERY_SEC = 0.5
+_ID_LENGTH = 32
+
+
+class _Closing(Exception):
+    """The process is ending: leave the job as it stands, the next start adopts it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A source that was looked at: who it is, where it is, and what is in it."""
+
+    video_id: str
+    video_url: str
+    location: str | Path
+    info: MediaInfo | None
+
+
+def is_url(source: str | Path) -> bool:
+    return isinstance(source, str) and "://" in source
+
+
+def default_title(source: str) -> str:
+    """A readable title from a file name or an address."""
+    name = unquote(urlsplit(source).path) if is_url(source) else source
+    return Path(name).stem.replace("_", " ").strip() or source
+
+
+def video_id_of_url(url: str) -> str:
+    """The id of a remote video: a hash of its canonical address."""
+    return hashlib.sha256(fetch.canonical_url(url).encode()).hexdigest()[:_ID_LENGTH]
+
+
+def video_id_of_file(path: Path) -> str:
+    """The id of a local video: a hash of its content, so another name changes nothing."""
+    return media.content_hash(path)[:_ID_LENGTH]
+
+
+class IngestQueue:
+    """Owns the worker threads. `close()` stops them between two steps and loses nothing."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        embedder: Embedder,
+        store: VectorStore,
+        state: State,
+        shelf: Shelf,
+    ) -> None:
+        self._settings = settings
+        self._embedder = embedder
+        self._store = store
+        self._state = state
+        self._shelf = shelf
+        self._changed = threading.Condition()
+        self._closing = threading.Event()
+        self._cancelled: set[str] = set()
+        adopted = state.requeue_unfinished()
+        if adopted:
+            logger.info("%d unfinished jobs of an earlier run go on", adopted)
+        self._workers = [
+            threading.Thread(target=self._work, name=f"ingest-{number}", daemon=True)
+            for number in range(embedder.limits.parallel_videos)
+        ]
+        for worker in self._workers:
+            worker.start()
+
+    def close(self) -> None:
+        self._closing.set()
+        self._announce()
+        for worker in self._workers:
+            worker.join(timeout=30)
+
+    def add(
+        self, sources: Iterable[str | Path], *, category: str, titles: Sequence[str] | None
+    ) -> list[Job]:
+        named = list(dict.fromkeys(self._normal(source) for source in sources))
+        pairs = [
+            (source, (titles[i] if titles and i < len(titles) else "") or default_title(source))
+            for i, source in enumerate(named)
+        ]
+        jobs = self._state.add_jobs(pairs, category=category.strip())
+        self._announce()
+        return jobs
+
+    def wait(self, jobs: Sequence[Job] | None, timeout: float | None) -> list[Job]:
+        """Blocks until the jobs (or all) have finished, or the time is up; returns them as they are."""
+        wanted = None if jobs is None else {job.id for job in jobs}
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            with self._changed:
+                current = [j for j in self._state.jobs() if wanted is None or j.id in wanted]
+                if all(job.stage.finished for job in current):
+                    return current
+                remaining = None if deadline is None else deadline - time.monotonic()
+                if remaining is not None and remaining <= 0:
+                    return current
+                self._changed.wait(min(remaining or 1.0, 1.0))
+
+    def cancel(self, job_id: str) -> None:
+        job = self._state.job(job_id)
+        if job is None or job.stage.finished:
+            return
+        self._cancelled.add(job_id)
+        if job.stage is Stage.QUEUED:
+            self._state.update_job(job_id, stage=Stage.CANCELLED)
+        self._announce()
+
+    def retry(self, job_id: str) -> None:
+        job = self._state.job(job_id)
+        if job is not None and job.stage in {Stage.FAILED, Stage.CANCELLED}:
+            self._cancelled.discard(job_id)
+            self._state.update_job(job_id, stage=Stage.QUEUED)
+            self._announce()
+
+    @staticmethod
+    def _normal(source: str | Path) -> str:
+        if is_url(source):
+            return str(source).strip()
+        return str(Path(source).expanduser().resolve())
+
+    def _announce(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while not self._closing.is_set():
+            try:
+                job = self._state.claim_job()
+            except SeekpointError:
+                logger.exception("the queue cannot be read; trying again")
+                job = None
+            if job is None:
+                with self._changed:
+                    self._changed.wait(1.0)
+                continue
+            self._run(job)
+            self._announce()
+
+    def _run(self, job: Job) -> None:
+        logger.info("job %s begins: %s", job.id, job.title)
+        try:
+            self._ingest(job)
+        except _Closing:
+            logger.info("job %s is left for the next start", job.id)
+        except JobCancelled:
+            self._state.update_job(job.id, stage=Stage.CANCELLED)
+        except SeekpointError as error:
+            logger.warning("job %s failed: %s", job.id, error)
+            self._fail(job, error)
+        except Exception:
+            # A bug in one job must not take the worker, and with it every other job, down.
+            logger.exception("job %s hit a defect", job.id)
+            self._fail(job, SeekpointError("Something unexpected went wrong.", "See the log file."))
+
+    def _fail(self, job: Job, error: SeekpointError) -> None:
+        # A task the service itself gave up on must not be adopted by a retry.
+        hopeless = isinstance(error, UnsupportedMedia)
+        self._state.update_job(
+            job.id,
+            stage=Stage.FAILED,
+            error=error.message,
+            hint=error.hint,
+            checkpoint={} if hopeless else None,
+        )
+
+    def _ingest(self, job: Job) -> None:
+        source = self._look_at(job.source)
+        self._check_limits(source.info)
+        self._state.update_job(job.id, stage=Stage.PROBING, video_id=source.video_id)
+        known = self._shelf.get(source.video_id)
+        if known is None:
+            embedded = self._embedder.embed_video(
+                source.location,
+                info=source.info,
+                resume=self._state.checkpoint(job.id),
+                on_progress=self._recorder(job),
+            )
+            self._state.update_job(job.id, stage=Stage.STORING)
+            self._keep(job, source, embedded)
+        else:
+            self._rename(known, job)
+        self._state.update_job(job.id, stage=Stage.READY, fraction=1.0)
+        logger.info("job %s is ready", job.id)
+
+    def _look_at(self, source: str) -> _Source:
+        if is_url(source):
+            allow_private = self._settings.allow_private_urls
+            url = fetch.check_url(source, allow_private=allow_private)
+            return _Source(video_id_of_url(url), url, url, self._probe_url(url))
+        path = Path(source)
+        info = media.probe(path)
+        return _Source(video_id_of_file(path), path.as_uri(), path, info)
+
+    def _probe_url(self, url: str) -> MediaInfo | None:
+        """The probe of a remote video; None when only the service may be able to reach it."""
+        try:
+            with fetch.RemoteFile(url, allow_private=self._settings.allow_private_urls) as remote:
+                return media.probe(remote)
+        except MediaUnreachable as error:
+            if not self._embedder.remote:
+                raise
+            logger.info("%s could not be probed from here: %s", url, error)
+            return None
+
+    def _check_limits(self, info: MediaInfo | None) -> None:
+        if info is None:
+            return
+        limits = self._embedder.limits
+        shorter_side = min(info.width, info.height)
+        if limits.video_min_sec and info.duration < limits.video_min_sec:
+            raise MediaError(
+                f"This video lasts {info.duration:.1f} s; {self._embedder.model} needs at least "
+                f"{limits.video_min_sec:g} s.",
+                "Add a longer video.",
+            )
+        if limits.video_max_sec and info.duration > limits.video_max_sec:
+            raise MediaError(
+                f"This video lasts {info.duration / 3600:.1f} h; {self._embedder.model} takes at "
+                f"most {limits.video_max_sec / 3600:g} h.",
+                "Split it and add the parts.",
+            )
+        if limits.video_min_side and shorter_side < limits.video_min_side:
+            raise MediaError(
+                f"This video is {info.width} x {info.height}; {self._embedder.model} needs at least "
+                f"{limits.video_min_side} pixels on the shorter side.",
+                "Add a version with a higher resolution.",
+            )
+
+    def _rename(self, known: StoredVideo, job: Job) -> None:
+        """The same video again: nothing is embedded, its new title and category are applied."""
+        video = replace(known.video, title=job.title, category=job.category)
+        if job.category != known.video.category:
+            vectors = self._store.vectors([segment.id for segment in known.segments])
+            embedded = [
+                EmbeddedSegment(
+                    s.start_offset_sec, s.end_offset_sec, s.embedding_option, vectors[s.id]
+                )
+                for s in known.segments
+            ]
+            self._store.upsert(video.id, video.category, video.added_at, embedded)
+        self._shelf.put(replace(known, video=video))
+
+    def _recorder(self, job: Job) -> _Recorder:
+        def interrupted() -> None:
+            if self._closing.is_set():
+                raise _Closing
+            if job.id in self._cancelled:
+                raise JobCancelled("This job was cancelled.")
+
+        return _Recorder(self._state, job.id, interrupted)
+
+    def _keep(self, job: Job, source: _Source, embedded: Sequence[EmbeddedSegment]) -> None:
+        """Vectors first, the record second: a crash in between leaves rows that nobody shows, and
+        the adopted job writes the same rows again."""
+        added_at = datetime.now(UTC)
+        segments = self._store.upsert(source.video_id, job.category, added_at, embedded)
+        info = source.info
+        last = max((s.end_offset_sec for s in segments), default=None)
+        video = Video(
+            id=source.video_id,
+            title=job.title,
+            video_url=source.video_url,
+            duration=info.duration if info else last,
+            category=job.category,
+            model=self._embedder.model,
+            segments=len(segments),
+            added_at=added_at,
+            width=info.width if info else None,
+            height=info.height if info else None,
+        )
+        path = source.location if isinstance(source.location, Path) else None
+        self._shelf.put(StoredVideo(video, path, tuple(segments)))
+
+
+class _Recorder:
+    """Writes an embedder's progress to the state and ends the work when somebody asked for it."""
+
+    def __init__(self, state: State, job_id: str, interrupted: Callable[[], None]) -> None:
+        self._state = state
+        self._job_id = job_id
+        self._interrupted = interrupted
+        self._stage: Stage | None = None
+        self._checkpoint: dict[str, str] = {}
+        self._written_at = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        checkpoint = {**self._checkpoint, **progress.checkpoint}
+        now = time.monotonic()
+        if (
+            progress.stage is not self._stage
+            or checkpoint != self._checkpoint
+            or now - self._written_at >= _PROGRESS_EVERY_SEC
+        ):
+            self._state.update_job(
+                self._job_id,
+                stage=progress.stage,
+                fraction=progress.fraction,
+                checkpoint=checkpoint or None,
+            )
+            self._stage, self._checkpoint, self._written_at = progress.stage, checkpoint, now
+        self._interrupted()
