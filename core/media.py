@@ -1,0 +1,523 @@
+"""What Seekpoint reads from media files and writes to them: probes, frames, posters, clips.
+
+A source is a path or a seekable binary file object. Seconds count from the start of the video,
+whatever its first timestamp is. Pictures are upright RGB images. Files are streamed, never read
+whole into memory. Every failure is a MediaError.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import os
+import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from core.errors import MediaError
+from core.models import MediaInfo
+
+MediaFile = Path | BinaryIO
+
+# Playlists and the like are left out: a file that names other files or addresses must not make
+# the server open them.
+_CONTAINERS = (
+    "mov,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,gif,ivf,h264,hevc,mpegvideo,m4v,"
+    "mp3,wav,flac,aac,aiff,amr"
+)
+_OPEN_OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+_CLOCK = 1_000_000  # FFmpeg counts container times in microseconds
+_EPSILON = 1e-6
+_MAX_PIXELS = 100_000_000
+_MAX_CUT_FPS = 60
+_AUDIO_RATE = 48_000
+_TURNS = {
+    90: Image.Transpose.ROTATE_90,
+    180: Image.Transpose.ROTATE_180,
+    270: Image.Transpose.ROTATE_270,
+}
+_TURN_FILTERS = {
+    90: (("transpose", "cclock"),),
+    180: (("hflip", None), ("vflip", None)),
+    270: (("transpose", "clock"),),
+}
+
+
+def probe(source: MediaFile) -> MediaInfo:
+    """Duration in seconds, upright size in pixels, sound, codec, and size in bytes.
+
+    Raises:
+        MediaError: missing, empty, not a video, without a picture, or damaged.
+    """
+    with _opened(source) as (container, stream):
+        frame = next(_decoded(container, stream), None)
+        if frame is None:
+            raise _damaged(source)
+        width, height = _upright_size(frame, stream)
+        return MediaInfo(
+            duration=_duration(container, stream),
+            width=width,
+            height=height,
+            has_audio=bool(container.streams.audio),
+            codec=stream.codec_context.codec.canonical_name,
+            size=_size(source),
+        )
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal. Raises MediaError when it cannot be read."""
+    with _translated(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def frames(
+    source: MediaFile, *, fps: float, start: float = 0.0, end: float | None = None
+) -> Iterator[tuple[float, Image.Image]]:
+    """Pictures from `start` up to `end`, at most `fps` a second, each with its second.
+
+    The first one is what is on the screen at `start`, so any stretch of the video gives at least
+    one picture. Holds one picture at a time.
+
+    Raises:
+        MediaError: as `probe` does.
+    """
+    due = float("-inf")
+    with _opened(source) as (container, stream):
+        for second, frame in _shown(container, stream, start, end):
+            if second + _EPSILON >= due:
+                # A millisecond of slack: rounded timestamps must not skip a frame.
+                due = second + 1 / fps - 1e-3
+                yield second, _upright(frame, stream)
+    if due == float("-inf"):
+        raise _damaged(source)
+
+
+def frame_at(source: MediaFile, second: float) -> Image.Image:
+    """What is on the screen at `second`; the last picture when that is past the end.
+
+    Raises:
+        MediaError: as `probe` does.
+    """
+    with _opened(source) as (container, stream):
+        for _, frame in _shown(container, stream, second, None):
+            return _upright(frame, stream)
+    raise _damaged(source)
+
+
+def save_poster(source: MediaFile, second: float, dest: Path, *, width: int = 480) -> None:
+    """Writes the picture at `second` as a JPEG at most `width` pixels wide.
+
+    `dest` is there complete or not at all.
+
+    Raises:
+        MediaError: as `probe` does, or when `dest` cannot be written.
+    """
+    picture = frame_at(source, second)
+    if picture.width > width:
+        height = max(1, round(picture.height * width / picture.width))
+        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+    with _translated(dest), _written_whole(dest) as path:
+        picture.save(path, "JPEG", quality=85, optimize=True)
+
+
+def cut(source: MediaFile, start: float, end: float, dest: Path) -> None:
+    """Writes the stretch from `start` to `end` as an MP4 that plays everywhere.
+
+    Re-encoded (H.264, AAC when there is sound), because a copy could only begin at a key frame.
+    `dest` is there complete or not at all.
+
+    Raises:
+        MediaError: as `probe` does, nothing between `start` and `end`, or `dest` cannot be written.
+    """
+    start = max(0.0, start)
+    if end <= start:
+        raise MediaError("This clip ends before it starts.", "Choose an end after the start.")
+    with _opened(source) as (container, stream), _written_whole(dest) as path:
+        with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as output:
+            tracks = [_video_track(container, stream, output, start, end)]
+            if container.streams.audio:
+                tracks.append(_audio_track(container, output, start, end))
+            _seek_before(container, stream, start)
+            _transcode(container, tracks)
+        if not tracks[0].packets:
+            raise MediaError(
+                f"There is no picture after {start:.1f} s.", "Choose a start inside the video."
+            )
+
+
+def open_image(source: Path | bytes) -> Image.Image:
+    """A still picture as an upright RGB image; transparent parts become white.
+
+    Raises:
+        MediaError: missing, not a picture, damaged, or absurdly large.
+    """
+    name = _name(source) if isinstance(source, Path) else "This picture"
+    try:
+        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+            if image.width * image.height > _MAX_PIXELS:
+                raise Image.DecompressionBombError
+            return _rgb(ImageOps.exif_transpose(image))
+    except Image.DecompressionBombError as error:
+        raise MediaError(
+            f"{name} is too large: over {_MAX_PIXELS // 1_000_000} million pixels.",
+            "Use a smaller version of it.",
+        ) from error
+    except UnidentifiedImageError as error:
+        raise MediaError(f"{name} is not a picture.", "Use a JPEG, PNG or WebP file.") from error
+    except FileNotFoundError as error:
+        raise MediaError(f"{name} does not exist.", "Check the path.") from error
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
+        raise MediaError(f"{name} cannot be read.", "Save it again as JPEG or PNG.") from error
+
+
+# Opening
+
+
+@contextmanager
+def _opened(source: MediaFile) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    _refuse_what_is_no_media_file(source)
+    with (
+        _translated(source),
+        av.open(_input(source), options=_OPEN_OPTIONS, metadata_errors="replace") as container,
+    ):
+        stream = next((s for s in container.streams.video if not _is_cover(s)), None)
+        if stream is None:
+            raise MediaError(f"{_name(source)} has no picture.", "Add a file that has video in it.")
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = 2
+        yield container, stream
+
+
+def _is_cover(stream: av.VideoStream) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _input(source: MediaFile) -> str | BinaryIO:
+    if isinstance(source, Path):
+        # The prefix keeps a colon in a file name from being read as a protocol.
+        return f"file:{source.absolute()}"
+    source.seek(0)
+    return source
+
+
+def _refuse_what_is_no_media_file(source: MediaFile) -> None:
+    if not isinstance(source, Path):
+        return
+    name = _name(source)
+    with _translated(source):
+        if source.is_dir():
+            raise MediaError(f"{name} is a folder.", "Add the files in it one by one.")
+        with source.open("rb") as file:
+            head = file.read(512)
+    if not head:
+        raise MediaError(f"{name} is empty.", "Download or export it again.")
+    if _is_text(head):
+        raise MediaError(
+            f"{name} is a page or a text, not a video.", "Download the video itself and add that."
+        )
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        return "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+
+
+@contextmanager
+def _translated(source: object) -> Iterator[None]:
+    """The one place where failures of files and of FFmpeg become ours."""
+    name = _name(source)
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise MediaError(f"{name} does not exist.", "Check the path.") from error
+    except PermissionError as error:
+        raise MediaError(
+            f"{name} may not be opened.", "Give the user that runs Seekpoint access to it."
+        ) from error
+    except av.InvalidDataError as error:
+        raise MediaError(
+            f"{name} is not a video that can be read.",
+            "It may be damaged or incomplete. Convert it to MP4 (H.264) and try again.",
+        ) from error
+    except av.FFmpegError as error:
+        raise MediaError(
+            f"{name} cannot be read: {error.strerror}.",
+            "Convert it to MP4 (H.264) and try again.",
+        ) from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "its name is not valid"
+        raise MediaError(
+            f"{name} cannot be used: {reason}.", "Check the file and the disk."
+        ) from error
+
+
+def _damaged(source: MediaFile) -> MediaError:
+    return MediaError(
+        f"{_name(source)} has no picture that can be read.",
+        "It may be damaged or incomplete. Convert it to MP4 (H.264) and try again.",
+    )
+
+
+def _name(source: object) -> str:
+    """What a message calls a source: its file name, shortened, or simply "This file"."""
+    if not isinstance(source, Path):
+        return "This file"
+    return source.name if len(source.name) <= 80 else f"{source.name[:60]}…{source.name[-15:]}"
+
+
+def _size(source: MediaFile) -> int:
+    if isinstance(source, Path):
+        return source.stat().st_size
+    return source.seek(0, os.SEEK_END)
+
+
+# Reading frames
+
+
+def _shown(
+    container: av.container.InputContainer, stream: av.VideoStream, start: float, end: float | None
+) -> Iterator[tuple[float, av.VideoFrame]]:
+    """What is on the screen at `start`, then every later frame before `end`."""
+    held: tuple[float, av.VideoFrame] | None = None
+    for second, frame in _timed(container, stream, start):
+        if end is not None and second >= end - _EPSILON:
+            break
+        if second <= start + _EPSILON:
+            held = second, frame
+            continue
+        if held:
+            yield held
+            held = None
+        yield second, frame
+    if held:
+        yield held
+
+
+def _timed(
+    container: av.container.InputContainer, stream: av.VideoStream, start: float
+) -> Iterator[tuple[float, av.VideoFrame]]:
+    """Frames with their seconds, from a key frame at or before `start`."""
+    if start > 0:
+        _seek_before(container, stream, start)
+    origin = _origin(container)
+    for frame in _decoded(container, stream):
+        yield frame.time - origin, frame
+
+
+def _decoded(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> Iterator[av.VideoFrame]:
+    for packet in container.demux(stream):
+        for frame in _decode(packet):
+            if frame.time is not None:
+                yield frame
+
+
+def _decode(packet: av.Packet) -> list[av.VideoFrame | av.AudioFrame]:
+    try:
+        return list(packet.decode())
+    except av.InvalidDataError:
+        # A damaged packet is passed over, as players do; the rest may be fine.
+        return []
+
+
+def _seek_before(
+    container: av.container.InputContainer, stream: av.VideoStream, second: float
+) -> None:
+    """Goes to a key frame at or before `second`."""
+    _seek(container, second)
+    first = next(_decoded(container, stream), None)
+    # Transport streams, and files without a usable index, land late; the start is always right.
+    late = first is None or first.time - _origin(container) > second + _EPSILON
+    _seek(container, 0.0 if late else second)
+
+
+def _seek(container: av.container.InputContainer, second: float) -> None:
+    try:
+        container.seek(round((second + _origin(container)) * _CLOCK), backward=True)
+    except av.FFmpegError:
+        # Not seekable: reading goes on from where it is, and the caller skips what is too early.
+        return
+
+
+def _origin(container: av.container.InputContainer) -> float:
+    """The first timestamp in seconds; transport streams start anywhere."""
+    return max(0, container.start_time or 0) / _CLOCK
+
+
+def _duration(container: av.container.InputContainer, stream: av.VideoStream) -> float:
+    if container.duration:
+        return float(container.duration / _CLOCK)
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    # Recorded streams say nothing in their header; their last packet does.
+    ends = (
+        float((packet.pts + (packet.duration or 0)) * stream.time_base)
+        for packet in container.demux(stream)
+        if packet.pts is not None
+    )
+    return max(max(ends, default=0.0) - _origin(container), 0.001)
+
+
+def _upright(frame: av.VideoFrame, stream: av.VideoStream) -> Image.Image:
+    image: Image.Image = frame.to_image()
+    turn = _TURNS.get(frame.rotation % 360)
+    if turn is not None:
+        image = image.transpose(turn)
+    size = _upright_size(frame, stream)
+    return image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
+
+
+def _upright_size(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, int]:
+    """Width and height as they are seen: pixels made square, then turned."""
+    aspect = stream.sample_aspect_ratio
+    width = max(1, round(frame.width * aspect)) if aspect else frame.width
+    return (frame.height, width) if frame.rotation % 180 else (width, frame.height)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
+    white = Image.new("RGBA", layer.size, "white")
+    return Image.alpha_composite(white, layer).convert("RGB")
+
+
+# Writing
+
+
+@contextmanager
+def _written_whole(dest: Path) -> Iterator[Path]:
+    """A path to write to, renamed to `dest` when all went well and removed when not."""
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=dest.parent, prefix=".writing-", suffix=dest.suffix[:10])
+    os.close(handle)
+    path = Path(name)
+    try:
+        yield path
+        path.chmod(0o644)
+        path.replace(dest)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+class _Track:
+    """One stream of a cut: decoded frames go through a chain of filters into an encoder."""
+
+    def __init__(
+        self,
+        source: av.stream.Stream,
+        graph: av.filter.Graph,
+        encoder: av.stream.Stream,
+        output: av.container.OutputContainer,
+    ) -> None:
+        self.source = source
+        self.packets = 0
+        self.complete = False
+        self._graph = graph
+        self._encoder = encoder
+        self._output = output
+
+    def push(self, frame: av.VideoFrame | av.AudioFrame | None) -> None:
+        """Takes the next frame; None says that no more will come."""
+        try:
+            self._graph.push(frame)
+            while True:
+                self._encode(self._graph.pull())
+        except av.BlockingIOError:
+            return  # the filters want more
+        except av.EOFError:
+            self.complete = True  # the filters saw a frame past the end
+
+    def finish(self) -> None:
+        self.push(None)
+        self._encode(None)
+
+    def _encode(self, frame: av.VideoFrame | av.AudioFrame | None) -> None:
+        if frame is not None and hasattr(frame, "pict_type"):
+            frame.pict_type = 0  # the encoder chooses its own key frames
+        packets = self._encoder.encode(frame)
+        self.packets += len(packets)
+        self._output.mux(packets)
+
+
+def _video_track(
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    output: av.container.OutputContainer,
+    start: float,
+    end: float,
+) -> _Track:
+    rate = min(stream.average_rate or stream.guessed_rate or 25, _MAX_CUT_FPS)
+    origin = _origin(container)
+    frame = next(_decoded(container, stream), None)
+    if frame is None:
+        raise MediaError("There is no picture that can be read.", "Convert the file to MP4.")
+    graph = av.filter.Graph()
+    _chain(
+        graph,
+        graph.add_buffer(template=stream),
+        ("setpts", f"PTS-{origin + start}/TB"),
+        # A constant rate that begins with what is on the screen at the start.
+        ("fps", f"fps={rate}:start_time=0"),
+        ("trim", f"end={end - start}"),
+        *_TURN_FILTERS.get(frame.rotation % 360, ()),
+        ("scale", "trunc(iw*max(sar\\,0.01)/2)*2:trunc(ih/2)*2"),
+        ("setsar", "1"),
+        ("format", "yuv420p"),
+        ("buffersink", None),
+    )
+    width, height = (max(2, side // 2 * 2) for side in _upright_size(frame, stream))
+    encoder = output.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast"})
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+    return _Track(stream, graph, encoder, output)
+
+
+def _audio_track(
+    container: av.container.InputContainer,
+    output: av.container.OutputContainer,
+    start: float,
+    end: float,
+) -> _Track:
+    stream = container.streams.audio[0]
+    origin = _origin(container)
+    graph = av.filter.Graph()
+    _chain(
+        graph,
+        graph.add_abuffer(template=stream),
+        ("atrim", f"start={origin + start}:end={origin + end}"),
+        ("asetpts", f"PTS-{origin + start}/TB"),
+        ("aformat", f"sample_fmts=fltp:sample_rates={_AUDIO_RATE}:channel_layouts=stereo"),
+        ("abuffersink", None),
+    )
+    encoder = output.add_stream("aac", rate=_AUDIO_RATE, layout="stereo")
+    return _Track(stream, graph, encoder, output)
+
+
+def _chain(
+    graph: av.filter.Graph,
+    source: av.filter.context.FilterContext,
+    *filters: tuple[str, str | None],
+) -> None:
+    graph.link_nodes(source, *(graph.add(name, args) for name, args in filters)).configure()
+
+
+def _transcode(container: av.container.InputContainer, tracks: list[_Track]) -> None:
+    by_stream = {track.source.index: track for track in tracks}
+    for packet in container.demux([track.source for track in tracks]):
+        track = by_stream[packet.stream.index]
+        for frame in _decode(packet):
+            track.push(frame)
+        if all(track.complete for track in tracks):
+            break
+    for track in tracks:
+        track.finish()
