@@ -3,6 +3,9 @@
 A name is looked up once, every address it has is checked, and the connection goes to the address
 that was checked: a name that changes its mind between check and use gains nothing. Each redirect
 is checked the same way.
+
+What another network might still reach is MediaUnreachable; everything else that is wrong with an
+address or its content is a plain MediaError.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from typing import Self
 
 import httpx
 
-from core.errors import MediaError
+from core.errors import MediaError, MediaUnreachable
 
 MAX_REDIRECTS = 5
 _TIMEOUT = httpx.Timeout(20.0, connect=10.0)
@@ -67,7 +70,7 @@ _PRIVATE_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home", "
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
-class NoRangeSupport(MediaError):
+class NoRangeSupport(MediaUnreachable):
     """The server hands out whole files only."""
 
 
@@ -239,11 +242,11 @@ class RemoteFile(io.RawIOBase):
                 )
             size = _total_of_range(response, start)
             if self.size and size != self.size:
-                raise MediaError(f"The file at {response.url.host} changed.", "Try again.")
+                raise MediaUnreachable(f"The file at {response.url.host} changed.", "Try again.")
             self.size = size
             content = b"".join(_body(response, _BLOCK))
         if len(content) != min(_BLOCK, size - start):
-            raise MediaError(f"{response.url.host} sent only part of the file.", "Try again.")
+            raise MediaUnreachable(f"{response.url.host} sent only part of the file.", "Try again.")
         return content
 
 
@@ -326,15 +329,15 @@ def _plain_errors(url: str) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
-        raise MediaError(f"{host} took too long to answer.", "Try again later.") from error
+        raise MediaUnreachable(f"{host} took too long to answer.", "Try again later.") from error
     except httpx.ConnectError as error:
-        raise MediaError(f"{host} could not be reached.", "Check the address.") from error
+        raise MediaUnreachable(f"{host} could not be reached.", "Check the address.") from error
     except httpx.TooManyRedirects as error:
         raise MediaError(
             f"{host} redirects more than {MAX_REDIRECTS} times.", "Use the final address."
         ) from error
     except httpx.HTTPError as error:
-        raise MediaError(f"The connection to {host} broke off.", "Try again.") from error
+        raise MediaUnreachable(f"The connection to {host} broke off.", "Try again.") from error
     except httpx.InvalidURL as error:
         raise MediaError(f"{host} redirects to nowhere.", "Use the final address.") from error
 
@@ -345,14 +348,14 @@ def _refuse_failure(response: httpx.Response) -> None:
     if status in {httpx.codes.NOT_FOUND, httpx.codes.GONE}:
         raise MediaError(f"{host} has no such file (404).", "Check the address.")
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-        raise MediaError(
+        raise MediaUnreachable(
             f"{host} does not let us read this file ({status}).",
             "Use a public or a freshly signed link.",
         )
     if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
         raise MediaError(f"The file at {host} is empty.", "Check the address.")
     if not response.is_success:
-        raise MediaError(f"{host} answered with status {status}.", "Try again later.")
+        raise MediaUnreachable(f"{host} answered with status {status}.", "Try again later.")
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.startswith("text/") or kind in {"application/json", "application/xhtml+xml"}:
         raise _a_page(host)
@@ -389,7 +392,7 @@ def _checked_address(host: str, port: int, allow_private: bool) -> str:
     try:
         found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise MediaError(
+        raise MediaUnreachable(
             f"There is no server called {host}.", "Check the address for a typing error."
         ) from error
     addresses = [str(entry[4][0]) for entry in found]
