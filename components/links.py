@@ -1,0 +1,101 @@
+"""Addresses the browser may open: signed, stable, and good for one purpose each.
+
+A token names a video and proves that this server wrote it. It has no expiry: an address that
+changed from run to run would make every player start over.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import streamlit as st
+from itsdangerous import URLSafeSerializer
+
+from core.errors import ConfigurationError
+from core.models import Video
+from core.settings import Settings
+
+Purpose = Literal["video", "poster"]
+SECRET_BYTES = 32
+
+
+def under_base(path: str) -> str:
+    """`path` below server.baseUrlPath, which Streamlit puts before its own addresses only."""
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}{path}" if base else path
+
+
+class Links:
+    """Writes and reads the addresses of media.
+
+    Raises:
+        ConfigurationError: when the secret in the data directory cannot be kept or read.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        secret = _secret(settings.data_dir)
+        self._signers: dict[Purpose, URLSafeSerializer] = {
+            "video": URLSafeSerializer(secret, salt="seekpoint.video"),
+            "poster": URLSafeSerializer(secret, salt="seekpoint.poster"),
+        }
+
+    def video_url(self, video: Video) -> str:
+        """Where the browser loads the video: its own address, or ours for a local file."""
+        if urlsplit(video.video_url).scheme in {"http", "https"}:
+            return video.video_url
+        return under_base(f"/video/{self._token(video, 'video')}")
+
+    def poster_url(self, video: Video, second: float) -> str:
+        """Where the browser loads the picture at `second`, which is kept to the millisecond."""
+        milliseconds = max(0, round(second * 1000))
+        return under_base(f"/poster/{self._token(video, 'poster')}/{milliseconds}.jpg")
+
+    def read(self, token: str, purpose: Purpose = "video") -> str:
+        """The id of the video a token names.
+
+        Raises:
+            itsdangerous.BadData: when this server did not write it, or for another purpose.
+        """
+        return str(self._signers[purpose].loads(token))
+
+    def _token(self, video: Video, purpose: Purpose) -> str:
+        token = self._signers[purpose].dumps(video.id)
+        return token if isinstance(token, str) else token.decode("ascii")
+
+
+def _secret(data_dir: Path) -> bytes:
+    """The key of this installation, made on first use and the same ever after."""
+    path = data_dir / "secret"
+    try:
+        if not path.exists():
+            data_dir.mkdir(parents=True, exist_ok=True)
+            _create_once(path, secrets.token_bytes(SECRET_BYTES))
+        secret = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The key for media links cannot be kept in {path}: {error.strerror}.",
+            "Point SEEKPOINT_DATA_DIR at a directory this user may write to.",
+        ) from error
+    if len(secret) < SECRET_BYTES:
+        raise ConfigurationError(
+            f"The key for media links in {path} is damaged.",
+            "Delete the file and start again; links that were copied before stop working.",
+        )
+    return secret
+
+
+def _create_once(path: Path, content: bytes) -> None:
+    """Writes a private file whole or not at all; whoever comes second keeps what is there."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
