@@ -1,0 +1,28 @@
+"""The server: Streamlit pages, our own media routes, and a library that opens with the process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import streamlit as st
+
+from components import resources
+from components.routes import routes
+
+
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[None]:
+    """Opens the library beside the first page, and closes it before the process ends."""
+    warming = asyncio.create_task(asyncio.to_thread(resources.warm))
+    try:
+        yield
+    finally:
+        await warming
+        await asyncio.to_thread(resources.close)
+
+
+app = st.App(
+    "pages/_frame.py", lifespan=lifespan, routes=routes(resources.library, resources.links)
+)

@@ -1,0 +1,24 @@
+"""Numbers as people write them."""
+
+from __future__ import annotations
+
+
+def clock(seconds: float) -> str:
+    """m:ss, or h:mm:ss from one hour on."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def time_left(seconds: float) -> str:
+    """A remaining time, no more exact than it can be."""
+    if seconds < 60:
+        return f"about {max(5, 5 * round(seconds / 5))} s left"
+    if seconds < 3600:
+        return f"about {round(seconds / 60)} min left"
+    return f"about {seconds / 3600:.1f} h left"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 video`, `2 videos`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,89 @@
+"""The library's videos: poster, facts, and a removal that asks first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import streamlit as st
+
+from components.feedback import errors_shown
+from components.format import clock, count
+from components.links import Links
+from core import Library, Video
+
+_PER_PAGE = 20
+
+
+def video_list(library: Library, links: Links) -> None:
+    """The videos, newest first, with a filter by title once there are many."""
+    videos = library.videos()
+    if len(videos) > _PER_PAGE:
+        wanted = st.text_input(
+            "Find a video", key="library_find", type="search", placeholder="Title or category"
+        )
+        videos = _matching(videos, wanted or "")
+        if not videos:
+            st.caption("No video has that in its title or category.")
+            return
+    page = 1
+    if len(videos) > _PER_PAGE:
+        page = st.pagination(math.ceil(len(videos) / _PER_PAGE), key="library_page")
+    for video in videos[(page - 1) * _PER_PAGE : page * _PER_PAGE]:
+        _row(library, links, video)
+
+
+def _matching(videos: Sequence[Video], wanted: str) -> list[Video]:
+    words = wanted.casefold().split()
+    return [
+        video
+        for video in videos
+        if all(word in f"{video.title} {video.category}".casefold() for word in words)
+    ]
+
+
+def _row(library: Library, links: Links, video: Video) -> None:
+    with st.container(
+        horizontal=True, vertical_alignment="center", wrap=False, key=f"video-{video.id}"
+    ):
+        middle = (video.duration or 0.0) / 2
+        # The address is ours and signed; nothing a visitor wrote stands in this markup.
+        st.html(
+            f'<img src="{links.poster_url(video, middle)}" alt="" loading="lazy" width="112" '
+            'height="63" style="object-fit:cover;border-radius:6px;display:block">',
+            width=112,
+        )
+        with st.container(gap="xxsmall"):
+            st.text(video.title)
+            st.caption(_facts(video))
+        st.button(
+            "Remove",
+            key=f"remove-{video.id}",
+            icon=":material/delete:",
+            type="tertiary",
+            on_click=_confirm_removal,
+            args=(library, video),
+        )
+
+
+def _facts(video: Video) -> str:
+    length = "unknown length" if video.duration is None else clock(video.duration)
+    size = f", {video.width} x {video.height}" if video.width and video.height else ""
+    return f"{length}{size}, {count(video.segments, 'segment')}"
+
+
+@st.dialog("Remove this video?")
+def _confirm_removal(library: Library, video: Video) -> None:
+    st.text(video.title)
+    st.markdown(
+        "Its segments leave the library and it is no longer found. Adding it again means embedding "
+        "it again. A video file you added by its path, or a video on the web, stays where it is."
+    )
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Keep it"):
+            st.rerun()
+        if st.button("Remove", type="primary", key="confirm-removal"):
+            with errors_shown():
+                library.remove(video.id)
+            st.toast("Removed")
+            st.rerun()

@@ -1,0 +1,75 @@
+"""Status: what Seekpoint runs on, what it can and cannot do, and what is missing for more."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import streamlit as st
+
+from components.feedback import opened_library
+from components.format import clock
+from core import Library
+
+_PACKAGES = ("streamlit", "twelvelabs", "pymilvus", "milvus-lite", "pandas", "python-dotenv", "av")
+
+
+def _facts(rows: dict[str, str]) -> None:
+    for name, value in rows.items():
+        with st.container(horizontal=True, wrap=True, gap="small"):
+            st.caption(name, width=180)
+            st.text(value)
+
+
+def _counts(library: Library) -> None:
+    videos = library.videos()
+    with st.grid("auto", min_column_width=150) as grid:
+        for label, value in (
+            ("Videos", f"{len(videos):,}"),
+            ("Length", clock(sum(video.duration or 0.0 for video in videos))),
+            ("Segments", f"{sum(video.segments for video in videos):,}"),
+        ):
+            with grid.cell():
+                st.metric(label, value)
+
+
+def _twelve_labs(library: Library) -> None:
+    st.subheader("Twelve Labs")
+    if library.settings.twelvelabs_api_key:
+        st.markdown("A key is set.")
+        if not library.capabilities.remote:
+            st.markdown("It is not used, because `SEEKPOINT_EMBEDDER` is `local`.")
+        return
+    st.markdown(
+        "There is no key, so the built-in search is used. To search with real language "
+        "understanding, in pictures and sound, put your key into the file `.env` and start "
+        "Seekpoint again:"
+    )
+    st.code("TWELVELABS_API_KEY=your-key", language=None)
+    st.markdown(
+        "The two kinds of embedding cannot be mixed, so each keeps its own collection: your videos "
+        "stay here and are embedded again when you add them there."
+    )
+
+
+library = opened_library()
+_counts(library)
+
+st.subheader("Search")
+if library.embedder.limits_text:
+    st.markdown(library.embedder.limits_text)
+capabilities = library.capabilities
+_facts(
+    {
+        "Embedder": capabilities.embedder,
+        "Model": capabilities.model,
+        "Dimension": f"{capabilities.dimension:,}",
+        "Matches in": ", ".join(capabilities.options),
+        "Collection": library.collection,
+        "Store": "Milvus Lite file" if capabilities.engine == "lite" else "Milvus server",
+        "Data directory": str(library.settings.data_dir),
+    }
+)
+_twelve_labs(library)
+
+st.subheader("Versions")
+_facts({package: version(package) for package in _PACKAGES})
