@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import httpx
 
@@ -157,7 +157,7 @@ def fetch_bytes(url: str, *, allow_private: bool, max_bytes: int) -> bytes:
         return b"".join(_body(response, max_bytes))
 
 
-class RemoteFile(io.RawIOBase):
+class RemoteFile(io.RawIOBase, BinaryIO):
     """A file on the web that can be read at any place without being downloaded whole.
 
     Reads go through whole blocks, of which the last few are kept, so that a demuxer's many small

@@ -7,14 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    stop_after_attempt,
-    stop_any,
-    wait_exponential_jitter,
-)
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 
 from core.errors import EmbedderBusy, EmbedderUnavailable
 
@@ -49,13 +42,14 @@ def call_with_retry(
     """
     started = clock()
 
-    def out_of_time(state: RetryCallState) -> bool:
-        return clock() - started + state.upcoming_sleep > total_sec
+    def is_enough(state: RetryCallState) -> bool:
+        out_of_time = clock() - started + state.upcoming_sleep > total_sec
+        return state.attempt_number >= attempts or out_of_time
 
     retrying = Retrying(
         retry=retry_if_exception_type((EmbedderBusy, EmbedderUnavailable)),
         wait=_wait,
-        stop=stop_any(stop_after_attempt(attempts), out_of_time),
+        stop=is_enough,
         sleep=sleep,
         before_sleep=_log,
         reraise=True,
