@@ -55,7 +55,10 @@ def _row(library: Library, links: Links, video: Video) -> None:
         )
         with st.container(gap="xxsmall"):
             st.text(video.title)
-            st.caption(_facts(video))
+            with st.container(horizontal=True, gap="small"):
+                st.caption(_facts(video), width="content")
+                if video.category:
+                    st.text(video.category)
         st.button(
             "Remove",
             key=f"remove-{video.id}",

@@ -292,7 +292,9 @@ class IngestQueue:
         """Vectors first, the record second: a crash in between leaves rows that nobody shows, and
         the adopted job writes the same rows again."""
         added_at = datetime.now(UTC)
-        segments = self._store.upsert(source.video_id, job.category, added_at, embedded)
+        segments = self._store.upsert(
+            source.video_id, job.category, added_at, [_to_milliseconds(e) for e in embedded]
+        )
         info = source.info
         last = max((s.end_offset_sec for s in segments), default=None)
         video = Video(
@@ -309,6 +311,15 @@ class IngestQueue:
         )
         path = source.location if isinstance(source.location, Path) else None
         self._shelf.put(StoredVideo(video, path, tuple(segments)))
+
+
+def _to_milliseconds(segment: EmbeddedSegment) -> EmbeddedSegment:
+    """Offsets as the ids name them: what is shown, exported and looked up is one number."""
+    return replace(
+        segment,
+        start_offset_sec=round(segment.start_offset_sec, 3),
+        end_offset_sec=round(segment.end_offset_sec, 3),
+    )
 
 
 class _Recorder:

@@ -15,7 +15,7 @@ from core.store import VectorStore
 
 # Neighbours join a moment only while they answer about as well as its best segment: a video in
 # which everything matches a little must not become one moment from start to end.
-MERGE_RATIO = 0.85
+MERGE_RATIO = 0.8
 MAX_GAP_SEC = 0.5
 MAX_MOMENT_SEC = 30.0
 # Rows asked for per wanted moment; enough for two options and some merging in one round trip.

@@ -9,7 +9,7 @@ import streamlit as st
 ASSETS = Path(__file__).parent.parent / "components" / "assets"
 
 st.set_page_config(page_title="Seekpoint", page_icon=str(ASSETS / "icon.png"), layout="wide")
-st.logo(str(ASSETS / "logo.svg"), size="large", icon_image=str(ASSETS / "icon.png"))
+st.logo(str(ASSETS / "logo.svg"), size="large")
 page = st.navigation(
     [
         st.Page("search.py", title="Search", icon=":material/search:", default=True),

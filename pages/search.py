@@ -33,7 +33,7 @@ def _empty_library(library: Library) -> None:
             on_click=_load_samples,
             args=(library,),
         )
-        st.page_link("pages/library.py", label="or add your own videos")
+        st.page_link("library.py", label="or add your own videos")
 
 
 def _load_samples(library: Library) -> None:

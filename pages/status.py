@@ -14,10 +14,11 @@ _PACKAGES = ("streamlit", "twelvelabs", "pymilvus", "milvus-lite", "pandas", "py
 
 
 def _facts(rows: dict[str, str]) -> None:
-    for name, value in rows.items():
-        with st.container(horizontal=True, wrap=True, gap="small"):
-            st.caption(name, width=180)
-            st.text(value)
+    with st.container(gap="xxsmall"):
+        for name, value in rows.items():
+            with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+                st.caption(name, width=140)
+                st.text(value)
 
 
 def _counts(library: Library) -> None:

@@ -1,0 +1,115 @@
+"""Library.search over the bare pymilvus call, on the same collection, filter and limit.
+
+`python -m benchmarks.search` prints, for each filter, the median of both and their ratio. The two
+take turns, so that whatever else the machine does falls on both alike.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from core import Filters, Library, Settings, Video, open_library
+from core.models import EmbeddedSegment, Vector
+from core.recipe import Part, Recipe
+from core.state import StoredVideo
+
+VIDEOS = 100
+SEGMENTS_PER_VIDEO = 100
+SEGMENT_SEC = 4.0
+LIMIT = 24
+ROUNDS = 60
+TARGET = 1.15
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder))
+        with open_library(settings) as library:
+            fill(library)
+            print(f"Library.search / bare pymilvus, {VIDEOS * SEGMENTS_PER_VIDEO:,} segments")
+            print(f"{'filter':<16}{'bare ms':>10}{'ours ms':>10}{'ratio':>8}   target {TARGET}")
+            for name, filters, expression in cases():
+                bare, ours = compare(library, filters, expression)
+                print(f"{name:<16}{bare * 1e3:>10.2f}{ours * 1e3:>10.2f}{ours / bare:>8.2f}")
+
+
+def cases() -> list[tuple[str, Filters, str]]:
+    """Name, our filters, and the same as a Milvus expression."""
+    few = tuple(f"video{number:03}" for number in range(30))
+    listed = ", ".join(f'"{video_id}"' for video_id in few)
+    return [
+        ("none", Filters(), ""),
+        ("one category", Filters(categories=("even",)), 'category in ["even"]'),
+        ("30 videos", Filters(video_ids=few), f"video_id in [{listed}]"),
+    ]
+
+
+def fill(library: Library) -> None:
+    """Clustered unit vectors: the segments of one video resemble each other."""
+    random = np.random.default_rng(7)
+    dimension = library.capabilities.dimension
+    for number in range(VIDEOS):
+        center = random.normal(size=dimension)
+        embedded = [
+            EmbeddedSegment(i * SEGMENT_SEC, (i + 1) * SEGMENT_SEC, "visual", _unit(center, random))
+            for i in range(SEGMENTS_PER_VIDEO)
+        ]
+        _add(library, f"video{number:03}", "even" if number % 2 == 0 else "odd", embedded)
+
+
+def _unit(center: np.ndarray, random: np.random.Generator) -> Vector:
+    vector = center + 1.5 * random.normal(size=len(center))
+    return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
+
+
+def _add(library: Library, video_id: str, category: str, embedded: list[EmbeddedSegment]) -> None:
+    """Stores vectors that no video was decoded for, the way a job does."""
+    now = datetime.now(UTC)
+    segments = library._store.upsert(video_id, category, now, embedded)
+    duration = embedded[-1].end_offset_sec
+    url = f"https://example.org/{video_id}.mp4"
+    video = Video(video_id, video_id, url, duration, category, "bench", len(segments), now)
+    library._shelf.put(StoredVideo(video, None, tuple(segments)))
+
+
+def compare(library: Library, filters: Filters, expression: str) -> tuple[float, float]:
+    """Median seconds of the bare call and of ours, measured in turns."""
+    from pymilvus import MilvusClient
+
+    client = MilvusClient(library.settings.milvus_uri)
+    segment_id = library.segments("video042")[17].id
+    vector = library._store.vectors([segment_id])[segment_id]
+    # A text part whose vector is remembered: what is compared is the search, not the embedder.
+    recipe = Recipe((Part.text("a car on a street"),))
+    library._vectors._kept[recipe.parts[0]] = vector
+
+    def bare() -> None:
+        client.search(
+            library.collection,
+            [vector.tolist()],
+            filter=expression,
+            limit=LIMIT,
+            output_fields=["video_id", "start_offset_sec", "end_offset_sec"],
+        )
+
+    def ours() -> None:
+        library.search(recipe, filters=filters, limit=LIMIT)
+
+    times: dict[Callable[[], None], list[float]] = {bare: [], ours: []}
+    for _ in range(ROUNDS):
+        for call, taken in times.items():
+            begun = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - begun)
+    return statistics.median(times[bare]), statistics.median(times[ours])
+
+
+if __name__ == "__main__":
+    main()
