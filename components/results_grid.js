@@ -6,9 +6,9 @@
 const HOVER_DELAY_MS = 200;
 const COPIED_FOR_MS = 1500;
 
-// Offsets are stored to the millisecond. A start that was rounded down would otherwise show the
-// last frame before the moment.
-const NUDGE_SEC = 0.001;
+// Offsets may be rounded to the millisecond. A start that was rounded down would otherwise show the
+// last frame before the moment; half a millisecond makes up for it and reaches no other frame.
+const NUDGE_SEC = 0.0006;
 // A jump that ends further away than this did not happen.
 const JUMP_TOLERANCE_SEC = 0.5;
 // A viewer who drags this far outside the moment wants to see more of the video.
@@ -54,7 +54,7 @@ class Grid {
     moments.forEach((moment, index) => {
       const card = this.cards.get(moment.id) ?? this.add(moment.id);
       card.show(moment, moments.length, index + 1);
-      card.element.toggleAttribute("data-active", moment.id === active);
+      card.element.setAttribute("aria-current", moment.id === active);
       // Moving an element that already stands in its place would interrupt its player.
       if (this.element.children[index] !== card.element) {
         this.element.insertBefore(card.element, this.element.children[index] ?? null);
@@ -150,7 +150,6 @@ class Card {
   }
 
   prepareButtons() {
-    label(this.part("similar"), "More like this");
     label(this.part("copy"), "Copy link to this time");
     // Browsers give the clipboard to secure pages only.
     this.part("copy").hidden = !navigator.clipboard;
@@ -191,8 +190,7 @@ class Card {
       end: moment.end,
       score: moment.score,
     });
-    label(this.part("play"), `Play ${moment.name}`);
-    this.part("play").removeAttribute("title");
+    this.part("play").setAttribute("aria-label", `Play ${moment.name}`);
     this.part("rank").textContent = moment.rank;
     this.part("time").textContent = moment.time;
     this.part("title").textContent = this.part("title").title = moment.title;
@@ -310,6 +308,7 @@ class Player {
     on("play", () => this.onPlay());
     on("pause", () => this.onPause());
     on("ended", () => this.finish());
+    on("fullscreenchange", () => this.dress());
     // Animation frames rest in a hidden tab; this does not.
     on("timeupdate", () => this.watch());
   }
@@ -327,9 +326,11 @@ class Player {
     this.card.screen.replaceChildren(this.video);
   }
 
+  /** Once finished, our own two buttons stand where the browser's would be, except full screen. */
   dress() {
+    const finished = this.card.state === "finished" && !this.video.matches(":fullscreen");
     this.video.muted = !this.withSound;
-    this.video.controls = this.withSound;
+    this.video.controls = this.withSound && !finished;
   }
 
   /** Plays the moment from its start, with sound. */
@@ -337,8 +338,10 @@ class Player {
     this.withSound = true;
     this.endless = false;
     this.dress();
+    // What is still loading plays by itself once it is there.
     if (!this.ready) return;
-    this.card.state = "loading";
+    // A running preview does not say again that it plays.
+    this.card.state = "playing";
     this.toStart();
     this.run();
   }
@@ -407,6 +410,7 @@ class Player {
   onPlay() {
     if (this.card.state === "finished" && !this.endless) this.toStart();
     this.card.state = this.withSound ? "playing" : "preview";
+    this.dress();
     requestAnimationFrame(() => this.onFrame());
   }
 
@@ -436,6 +440,7 @@ class Player {
     this.card.part("on").hidden = this.video.ended;
     this.video.pause();
     this.card.state = "finished";
+    this.dress();
   }
 
   /** Somebody who drags the playhead out of the moment is not held back. */

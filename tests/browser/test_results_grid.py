@@ -1,0 +1,489 @@
+"""The results grid in a real browser: what is shown, and to the frame what is played."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from tests.media import Picture, make_video
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+BITS = 11
+# Reads the frame that stands on each player when it begins to play, and again the first frame the
+# browser presents after that: its number is written in black and white stripes.
+WATCH_FIRST_FRAMES = """
+window.starts = [];
+const play = HTMLVideoElement.prototype.play;
+HTMLVideoElement.prototype.play = function () {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [this.videoWidth, this.videoHeight];
+  const picture = canvas.getContext("2d");
+  picture.drawImage(this, 0, 0);
+  let number = 0;
+  for (let bit = 0; bit < BITS; bit += 1) {
+    const x = ((bit + 0.5) * canvas.width) / BITS;
+    number = number * 2 + (picture.getImageData(x, canvas.height / 2, 1, 1).data[0] > 127);
+  }
+  const start = { number, time: this.currentTime };
+  this.requestVideoFrameCallback((now, frame) => {
+    window.starts.push({ ...start, presented: frame.mediaTime });
+  });
+  return play.call(this);
+};
+""".replace("BITS", str(BITS))
+FORBID_PLAYING = """
+HTMLVideoElement.prototype.play = () =>
+  Promise.reject(new DOMException("play() was not allowed", "NotAllowedError"));
+null;
+"""
+
+
+def numbered(width: int, height: int, fps: int) -> Any:
+    """Draws the number of a frame as stripes: white for one, black for zero."""
+
+    def draw(second: float) -> Picture:
+        number = round(second * fps)
+        picture = np.zeros((height, width, 3), dtype=np.uint8)
+        for bit in range(BITS):
+            if number >> (BITS - 1 - bit) & 1:
+                picture[:, bit * width // BITS : (bit + 1) * width // BITS] = 255
+        return picture
+
+    return draw
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("media")
+    make_video(folder / "coded.mp4", seconds=60, size=(352, 198), frame=numbered(352, 198, 25))
+    tall = numbered(198, 352, 30)
+    make_video(folder / "tall.mp4", seconds=10, size=(198, 352), fps=30, audio=False, frame=tall)
+    make_video(folder / "short.mp4", seconds=3, size=(160, 90))
+    make_video(folder / "mpeg4.mp4", seconds=8, size=(160, 90), codec="mpeg4")
+    (folder / "text.mp4").write_text("This is a note, not a video.\n" * 50)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def origin(media: Path) -> Iterator[str]:
+    """The address of a running page; what the server said is printed when a test fails."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    log = media / "server.log"
+    options = [f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true"]
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "tests/browser/grid_app.py", *options],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "GRID_MEDIA": str(media),
+                "GRID_ORIGIN": address,
+                "PYTHONPATH": str(ROOT),
+            },
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        ) as server,
+    ):
+        try:
+            _wait_until_healthy(address, server)
+            yield address
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+            sys.stdout.write(log.read_text())  # pytest shows it when a test fails
+
+
+def _wait_until_healthy(address: str, server: subprocess.Popen[bytes]) -> None:
+    transport = httpx.HTTPTransport(retries=8)  # waits a little longer each time
+    with httpx.Client(transport=transport, timeout=60) as client:
+        assert client.get(f"{address}/_stcore/health").text == "ok"
+    assert server.poll() is None
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    page.add_init_script(WATCH_FIRST_FRAMES)
+    yield page
+    context.close()
+
+
+def open_case(page: Page, origin: str, case: str = "playing") -> Locator:
+    """Opens a page of the harness and gives its cards, all drawn."""
+    page.goto(f"{origin}/?case={case}")
+    cards = page.get_by_test_id("moment")
+    cards.last.wait_for()
+    return cards
+
+
+def be(state: str) -> re.Pattern[str]:
+    return re.compile(f"^{state}$")
+
+
+def expect_state(card: Locator, state: str) -> None:
+    expect(card).to_have_attribute("data-state", be(state), timeout=20_000)
+
+
+def seconds(card: Locator, name: str) -> float:
+    return float(card.get_attribute(f"data-{name}") or "nan")
+
+
+def current_time(card: Locator) -> float:
+    return float(card.locator("video").evaluate("video => video.currentTime"))
+
+
+def play(card: Locator) -> None:
+    card.focus()
+    card.press("Enter")
+
+
+def test_a_player_starts_at_the_very_frame_of_its_moment(page: Page, origin: str) -> None:
+    cards = open_case(page, origin)
+    rates = {"coded.mp4": 25, "tall.mp4": 30}
+    expected = []
+    for index in range(cards.count()):
+        play(cards.nth(index))
+        page.wait_for_function(f"starts.length > {index}")
+        start = seconds(cards.nth(index), "start")
+        rate = rates[cards.nth(index).get_attribute("data-video-id") or ""]
+        # A start that was rounded to the millisecond still means the frame it was taken from.
+        expected.append((int((start + 0.0005) * rate), pytest.approx(start, abs=0.05)))
+    starts = page.evaluate("starts")
+    assert [(start["number"], start["time"]) for start in starts] == expected
+    assert len(starts) == 11
+
+
+def test_the_frames_presented_first_belong_to_the_moment(page: Page, origin: str) -> None:
+    cards = open_case(page, origin, "longer")
+    for index in range(cards.count()):
+        play(cards.nth(index))
+        page.wait_for_function(f"starts.length > {index}")
+        late = page.evaluate(f"starts[{index}].presented") - seconds(cards.nth(index), "start")
+        assert 0 <= late < 1
+
+
+def test_a_player_stops_at_the_end_of_its_moment(page: Page, origin: str) -> None:
+    cards = open_case(page, origin)
+    for index in (2, 5, 9):
+        card = cards.nth(index)
+        play(card)
+        expect_state(card, "finished")
+        assert card.locator("video").evaluate("video => video.paused && !video.muted")
+        assert 0 <= current_time(card) - seconds(card, "end") <= 0.1
+
+
+def test_play_after_the_end_begins_the_moment_again(page: Page, origin: str) -> None:
+    card = open_case(page, origin).nth(3)
+    play(card)
+    expect_state(card, "finished")
+    back_at_start = """(video, start) => new Promise((done) => {
+      video.addEventListener("seeked", () => done(video.currentTime - start), { once: true });
+      video.play();
+    })"""
+    late = card.locator("video").evaluate(back_at_start, seconds(card, "start"))
+    assert abs(late) <= 0.05
+    expect_state(card, "finished")
+    card.get_by_role("button", name="Replay").click()
+    expect_state(card, "playing")
+    expect_state(card, "finished")
+
+
+def test_play_on_goes_past_the_end(page: Page, origin: str) -> None:
+    card = open_case(page, origin).nth(3)
+    play(card)
+    expect_state(card, "finished")
+    card.get_by_role("button", name="Play on").click()
+    card.locator("video").evaluate(
+        """(video, end) => new Promise((done) => {
+          video.addEventListener("timeupdate", () => video.currentTime > end + 1 && done());
+        })""",
+        seconds(card, "end"),
+    )
+    expect_state(card, "playing")
+
+
+def test_hovering_previews_the_moment_muted_and_again_and_again(page: Page, origin: str) -> None:
+    card = open_case(page, origin).nth(4)
+    card.hover()
+    expect_state(card, "preview")
+    video = card.locator("video")
+    assert video.evaluate("video => video.muted && !video.controls")
+    jumps_back = """video => new Promise((done) => {
+      let times = 0, last = video.currentTime;
+      video.addEventListener("seeked", () => {
+        times += video.currentTime < last;
+        if (times === 2) done(video.currentTime);
+        last = Infinity;
+      });
+    })"""
+    assert video.evaluate(jumps_back) == pytest.approx(seconds(card, "start"), abs=0.05)
+    page.mouse.move(2, 2)
+    expect_state(card, "idle")
+    expect(video).to_have_count(0)
+
+
+def test_no_preview_starts_for_a_viewer_who_wants_less_motion(page: Page, origin: str) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    page.clock.install()
+    card = open_case(page, origin).first
+    card.hover()
+    page.clock.run_for(5_000)
+    expect_state(card, "idle")
+    card.click()
+    expect(card.locator("video")).to_have_count(1)
+
+
+def test_a_click_turns_the_preview_into_a_player_from_the_start(page: Page, origin: str) -> None:
+    card = open_case(page, origin, "longer").nth(1)
+    card.hover()
+    expect_state(card, "preview")
+    card.locator("video").evaluate("video => { window.mark = video }")
+    card.locator(".picture").click()
+    expect_state(card, "playing")
+    assert card.locator("video").evaluate(
+        "video => video === window.mark && !video.muted && video.controls"
+    )
+    assert seconds(card, "start") <= current_time(card) < seconds(card, "start") + 5
+
+
+def test_only_one_card_plays_at_a_time(page: Page, origin: str) -> None:
+    cards = open_case(page, origin, "longer")
+    play(cards.nth(0))
+    expect_state(cards.nth(0), "playing")
+    play(cards.nth(2))
+    expect_state(cards.nth(2), "playing")
+    expect_state(cards.nth(0), "idle")
+    expect(page.locator("video")).to_have_count(1)
+
+
+def test_hovering_elsewhere_leaves_a_running_player_alone(page: Page, origin: str) -> None:
+    page.clock.install()
+    cards = open_case(page, origin, "longer")
+    play(cards.nth(0))
+    expect_state(cards.nth(0), "playing")
+    cards.nth(1).hover()
+    page.clock.run_for(1_000)
+    expect_state(cards.nth(1), "idle")
+    expect_state(cards.nth(0), "playing")
+
+
+def test_escape_stops_and_gives_the_poster_back(page: Page, origin: str) -> None:
+    card = open_case(page, origin, "longer").first
+    play(card)
+    expect_state(card, "playing")
+    card.locator("video").focus()
+    page.keyboard.press("Escape")
+    expect_state(card, "idle")
+    expect(card.locator("video")).to_have_count(0)
+    expect(card.locator(".poster")).to_be_visible()
+    expect(card).to_be_focused()
+
+
+def test_space_pauses_and_goes_on(page: Page, origin: str) -> None:
+    card = open_case(page, origin, "longer").first
+    play(card)
+    expect_state(card, "playing")
+    card.press("Space")
+    expect_state(card, "paused")
+    held = current_time(card)
+    card.press("Space")
+    expect_state(card, "playing")
+    assert current_time(card) >= held > seconds(card, "start")
+
+
+def test_arrows_home_and_end_move_between_cards_in_their_order(page: Page, origin: str) -> None:
+    cards = open_case(page, origin)
+    columns = cards.evaluate_all(
+        "all => all.filter((c) => c.offsetTop === all[0].offsetTop).length"
+    )
+    assert columns > 1
+    cards.first.focus()
+    for key, index in [
+        ("ArrowRight", 1),
+        ("ArrowLeft", 0),
+        ("ArrowDown", columns),
+        ("ArrowUp", 0),
+        ("ArrowUp", 0),
+        ("End", cards.count() - 1),
+        ("ArrowRight", cards.count() - 1),
+        ("Home", 0),
+    ]:
+        page.keyboard.press(key)
+        expect(cards.nth(index)).to_be_focused()
+        expect(cards.nth(index)).to_have_attribute("tabindex", "0")
+    page.keyboard.press("Tab")
+    expect(cards.first.get_by_role("button", name="More like this")).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("video_id", "problem"),
+    [
+        ("gone.mp4", "This video is no longer there."),
+        ("text.mp4", "This browser cannot play this file."),
+        ("mpeg4.mp4", "This browser cannot play this file."),
+        ("elsewhere.mp4", "This video could not be loaded."),
+        ("plain.mp4", "This moment cannot be reached."),
+        ("short.mp4", "This moment is past the end."),
+    ],
+)
+def test_a_card_says_in_plain_words_why_it_does_not_play(
+    page: Page, origin: str, video_id: str, problem: str
+) -> None:
+    open_case(page, origin, "failing")
+    card = page.locator(f'[data-video-id="{video_id}"]')
+    play(card)
+    expect_state(card, "error")
+    expect(card.locator(".message strong")).to_have_text(problem)
+    expect(card.locator(".message")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text=problem)).to_have_count(1)
+    expect(page.locator("video")).to_have_count(0)
+
+
+def test_a_browser_that_forbids_playing_is_named_and_the_next_click_plays(
+    page: Page, origin: str
+) -> None:
+    card = open_case(page, origin, "longer").first
+    page.evaluate(f"window.allowed = HTMLVideoElement.prototype.play; {FORBID_PLAYING}")
+    play(card)
+    expect_state(card, "error")
+    expect(card.locator(".message strong")).to_have_text("The browser blocked playback.")
+    page.evaluate("HTMLVideoElement.prototype.play = window.allowed; null")
+    card.locator(".picture").click()
+    expect_state(card, "playing")
+
+
+def test_no_media_is_asked_for_before_somebody_asks_for_a_moment(page: Page, origin: str) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    cards = open_case(page, origin)
+    expect(page.locator('[data-testid="moment"][data-poster="ready"]')).to_have_count(cards.count())
+    assert not [url for url in asked if "/video/" in url]
+    assert all(url.startswith((origin, "data:", "blob:")) for url in asked)
+    with page.expect_request(lambda request: "/video/" in request.url):
+        cards.nth(1).hover()
+
+
+def test_more_like_this_reaches_python(page: Page, origin: str) -> None:
+    card = open_case(page, origin).nth(2)
+    card.hover()
+    card.get_by_role("button", name="More like this").click()
+    expect(page.get_by_text("similar: coded.mp4-visual-2000")).to_be_visible()
+
+
+def test_the_link_to_a_moment_names_its_video_and_its_time(page: Page, origin: str) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    card = open_case(page, origin).nth(2)
+    card.hover()
+    card.get_by_role("button", name="Copy link to this time").click()
+    expect(card.get_by_role("button", name="Link copied")).to_be_visible()
+    link = page.evaluate("navigator.clipboard.readText()")
+    address, _, span = link.partition("#t=")
+    assert span == "2,2.6"
+    assert httpx.head(address).headers["content-type"] == "video/mp4"
+
+
+def test_a_player_goes_on_through_reruns_and_through_a_new_order(page: Page, origin: str) -> None:
+    cards = open_case(page, origin, "longer")
+    card = page.locator('[data-id="coded.mp4-visual-20000"]')
+    play(card)
+    expect_state(card, "playing")
+    card.locator("video").evaluate("video => { window.mark = video }")
+    page.get_by_role("button", name="Run again").click()
+    expect(page.get_by_text("Run 2")).to_be_visible()
+    page.get_by_text("Backwards").click()
+    expect(page.get_by_text("Run 3")).to_be_visible()
+    expect(cards.first).to_have_attribute("data-start", "40")
+    assert card.locator("video").evaluate("video => video === window.mark && !video.paused")
+    expect_state(card, "playing")
+
+
+def test_taking_the_grid_away_stops_its_player(page: Page, origin: str) -> None:
+    card = open_case(page, origin, "longer").first
+    play(card)
+    expect_state(card, "playing")
+    card.locator("video").evaluate("video => { window.mark = video }")
+    page.get_by_text("Grid", exact=True).click()
+    expect(page.get_by_test_id("moment")).to_have_count(0)
+    page.wait_for_function("mark.paused && !mark.hasAttribute('src')")
+
+
+def test_a_card_says_what_it_is_in_text_and_in_numbers(page: Page, origin: str) -> None:
+    cards = open_case(page, origin)
+    card = page.get_by_role("article", name="Frame numbers, 0:12 to 0:12, score 0.48", exact=True)
+    expect(page.get_by_role("article")).to_have_count(cards.count())
+    expect(card).to_have_count(0)  # the same second twice: tenths are needed to tell them apart
+    card = page.get_by_role("article", name="Frame numbers, 0:12.3 to 0:12.9, score 0.48")
+    expect(card).to_have_attribute("data-video-id", "coded.mp4")
+    assert seconds(card, "start") == 12.345
+    assert seconds(card, "end") == 12.345 + 0.6
+    assert seconds(card, "score") == 0.6 - 6 / 50
+    expect(card.locator(".time")).to_have_text("0:12.3–0:12.9")
+    expect(card.locator(".category")).to_have_text("test films")
+    expect(card.locator(".option")).to_be_hidden()
+    expect(cards.nth(1).locator(".option")).to_have_text("audio")
+    expect(cards.nth(1).locator(".why")).to_have_text("Line 2 of the reasons")
+
+
+def test_a_title_with_markup_stays_text(page: Page, origin: str) -> None:
+    card = open_case(page, origin).last
+    expect(card.locator(".title")).to_contain_text('<img src=x onerror="window.harmed=1"> **bold**')
+    expect(card.locator(".title *")).to_have_count(0)
+    assert page.evaluate("window.harmed") is None
+
+
+@pytest.mark.parametrize(("width", "columns"), [(390, 1), (768, 2), (1440, 4), (2560, 7)])
+def test_cards_line_up_without_sideways_scroll(
+    page: Page, origin: str, width: int, columns: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    cards = open_case(page, origin)
+    tops = cards.evaluate_all("all => all.map((card) => card.getBoundingClientRect().top)")
+    assert tops.count(tops[0]) == columns
+    widths = cards.evaluate_all("all => all.map((card) => card.offsetWidth)")
+    assert max(widths) - min(widths) <= 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_showing_actions_and_playing_move_nothing(page: Page, origin: str) -> None:
+    cards = open_case(page, origin, "longer")
+    boxes = "all => JSON.stringify(all.map((card) => card.getBoundingClientRect()))"
+    before = cards.evaluate_all(boxes)
+    play(cards.first)
+    expect_state(cards.first, "playing")
+    cards.nth(1).hover()
+    assert cards.evaluate_all(boxes) == before

@@ -1,0 +1,101 @@
+"""Links: who may write one, what it names, how long it lasts."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from itsdangerous import BadData
+
+from components.links import Links
+from core.errors import ConfigurationError
+from core.models import Video
+from core.settings import Settings
+
+
+def video(url: str) -> Video:
+    return Video("ab12", "A film", url, None, "", "test", 1, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+LOCAL = video("file:///films/a.mp4")
+
+
+@pytest.fixture
+def links(tmp_path: Path) -> Links:
+    return Links(Settings(data_dir=tmp_path))
+
+
+def test_a_remote_video_is_loaded_from_its_own_address(links: Links) -> None:
+    assert (
+        links.video_url(video("https://example.com/a.mp4?x=1")) == "https://example.com/a.mp4?x=1"
+    )
+
+
+def test_a_local_video_gets_a_token_that_reads_back_as_its_id(links: Links) -> None:
+    folder, token = links.video_url(LOCAL).rsplit("/", 1)
+    assert folder == "/video"
+    assert links.read(token) == "ab12"
+
+
+def test_a_poster_is_named_to_the_millisecond(links: Links) -> None:
+    _, folder, token, name = links.poster_url(LOCAL, 12.3456).split("/")
+    assert (folder, name) == ("poster", "12346.jpg")
+    assert links.read(token, "poster") == "ab12"
+
+
+def test_a_token_is_good_for_one_purpose_only(links: Links) -> None:
+    token = links.poster_url(LOCAL, 0).split("/")[2]
+    with pytest.raises(BadData):
+        links.read(token, "video")
+
+
+@pytest.mark.parametrize("token", ["", "ab12", "ImFiMTIi.AAAA", "../../etc/passwd"])
+def test_a_token_this_server_did_not_write_is_refused(links: Links, token: str) -> None:
+    with pytest.raises(BadData):
+        links.read(token)
+
+
+def test_a_link_survives_a_restart(links: Links, tmp_path: Path) -> None:
+    again = Links(Settings(data_dir=tmp_path))
+    assert again.video_url(LOCAL) == links.video_url(LOCAL)
+
+
+def test_two_installations_do_not_accept_each_others_links(links: Links, tmp_path: Path) -> None:
+    other = Links(Settings(data_dir=tmp_path / "other"))
+    with pytest.raises(BadData):
+        other.read(links.video_url(LOCAL).rsplit("/", 1)[1])
+
+
+def test_the_secret_is_readable_by_its_owner_only(links: Links, tmp_path: Path) -> None:
+    assert links.video_url(LOCAL)
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_first_starts_at_the_same_moment_agree_on_one_secret(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        urls = pool.map(lambda _: Links(settings).video_url(LOCAL), range(32))
+    assert len(set(urls)) == 1
+
+
+def test_a_damaged_secret_is_named_and_not_used(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"short")
+    with pytest.raises(ConfigurationError, match="damaged"):
+        Links(Settings(data_dir=tmp_path))
+
+
+def test_a_data_directory_that_cannot_be_used_is_a_configuration_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigurationError, match="cannot be kept"):
+        Links(Settings(data_dir=tmp_path / "file"))
+
+
+def test_addresses_stand_below_the_base_path(links: Links, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(st, "get_option", {"server.baseUrlPath": "/films/"}.get)
+    assert links.video_url(LOCAL).startswith("/films/video/")
+    assert links.poster_url(LOCAL, 1).startswith("/films/poster/")
+    assert links.video_url(video("https://example.com/a.mp4")) == "https://example.com/a.mp4"
