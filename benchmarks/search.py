@@ -52,20 +52,23 @@ def cases() -> list[tuple[str, Filters, str]]:
 
 
 def fill(library: Library) -> None:
-    """Clustered unit vectors: the segments of one video resemble each other."""
+    """Unit vectors in no order: what answers a query lies scattered over the videos."""
     random = np.random.default_rng(7)
     dimension = library.capabilities.dimension
     for number in range(VIDEOS):
-        center = random.normal(size=dimension)
         embedded = [
-            EmbeddedSegment(i * SEGMENT_SEC, (i + 1) * SEGMENT_SEC, "visual", _unit(center, random))
+            EmbeddedSegment(
+                i * SEGMENT_SEC,
+                (i + 1) * SEGMENT_SEC,
+                "visual",
+                _unit(random.normal(size=dimension)),
+            )
             for i in range(SEGMENTS_PER_VIDEO)
         ]
         _add(library, f"video{number:03}", "even" if number % 2 == 0 else "odd", embedded)
 
 
-def _unit(center: np.ndarray, random: np.random.Generator) -> Vector:
-    vector = center + 1.5 * random.normal(size=len(center))
+def _unit(vector: np.ndarray) -> Vector:
     return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
 
 

@@ -253,6 +253,7 @@ class Library:
             filters=filters,
             limit=limit,
             offset=offset,
+            options=len(filters.options or self.embedder.options),
         )
         done = time.perf_counter()
         return SearchResult(

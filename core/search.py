@@ -7,8 +7,9 @@ looks only at the first few hits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from core.models import Filters, Hit, Moment, ScoredSegment, Vector, Video
 from core.store import VectorStore
@@ -18,8 +19,9 @@ from core.store import VectorStore
 MERGE_RATIO = 0.8
 MAX_GAP_SEC = 0.5
 MAX_MOMENT_SEC = 30.0
-# Rows asked for per wanted moment; enough for two options and some merging in one round trip.
-ROWS_PER_MOMENT = 4
+# Rows asked for beyond one per wanted moment and option, for those that merge. Every row costs
+# Milvus Lite time, so a second question in the rarer case is cheaper than many rows in every case.
+SPARE_ROWS = 0.25
 MAX_ROWS = 16384  # Milvus' own ceiling for limit + offset
 
 
@@ -32,8 +34,11 @@ def find_moments(
     filters: Filters,
     limit: int,
     offset: int,
+    options: int,
 ) -> tuple[Moment, ...]:
     """The moments from `offset` to `offset + limit`, best first.
+
+    `options` is how many rows, one per embedding_option, a segment may have.
 
     `direction` is a unit vector; every score is its cosine times `length`. Asks the store again
     with twice the rows while merging leaves too few moments.
@@ -41,7 +46,7 @@ def find_moments(
     if filters.min_score is not None and length > 0:
         filters = replace(filters, min_score=filters.min_score / length)
     wanted = offset + limit
-    asked = min(max(ROWS_PER_MOMENT * wanted, 64), MAX_ROWS)
+    asked = min(math.ceil(wanted * options * (1 + SPARE_ROWS)), MAX_ROWS)
     while True:
         rows = store.search(direction, filters=filters, limit=asked)
         moments = merge_hits(group_rows(rows, videos, length))
@@ -76,39 +81,43 @@ def group_rows(
     ]
 
 
+@dataclass(slots=True)
+class _Growing:
+    """A moment that still takes in neighbours; its first hit is its best."""
+
+    start: float
+    end: float
+    hits: list[Hit]
+
+    def takes(self, hit: Hit) -> bool:
+        peak = self.hits[0].score
+        start, end = hit.segment.start_offset_sec, hit.segment.end_offset_sec
+        return (
+            peak > 0
+            and hit.score >= MERGE_RATIO * peak
+            and max(start - self.end, self.start - end) <= MAX_GAP_SEC
+            and max(end, self.end) - min(start, self.start) <= MAX_MOMENT_SEC
+        )
+
+    def add(self, hit: Hit) -> None:
+        self.start = min(self.start, hit.segment.start_offset_sec)
+        self.end = max(self.end, hit.segment.end_offset_sec)
+        self.hits.append(hit)
+
+
 def merge_hits(hits: Sequence[Hit]) -> list[Moment]:
     """Hits (best first) as moments, in the order of their best hits."""
-    moments: list[list[Hit]] = []
-    of_video: dict[str, list[list[Hit]]] = {}
+    growing: list[_Growing] = []
+    of_video: dict[str, list[_Growing]] = {}
     for hit in hits:
         siblings = of_video.setdefault(hit.video.id, [])
-        home = next((moment for moment in siblings if _belongs(hit, moment)), None)
-        if home is not None:
-            home.append(hit)
-            continue
-        moment = [hit]
-        moments.append(moment)
-        siblings.append(moment)
-    return [_moment(members, rank) for rank, members in enumerate(moments, start=1)]
-
-
-def _belongs(hit: Hit, moment: Sequence[Hit]) -> bool:
-    peak = moment[0].score
-    if peak <= 0 or hit.score < MERGE_RATIO * peak:
-        return False
-    start, end = _span(moment)
-    gap = max(hit.segment.start_offset_sec - end, start - hit.segment.end_offset_sec)
-    longest = max(hit.segment.end_offset_sec, end) - min(hit.segment.start_offset_sec, start)
-    return gap <= MAX_GAP_SEC and longest <= MAX_MOMENT_SEC
-
-
-def _moment(members: Sequence[Hit], rank: int) -> Moment:
-    start, end = _span(members)
-    return Moment(members[0].video, start, end, tuple(members), rank)
-
-
-def _span(hits: Sequence[Hit]) -> tuple[float, float]:
-    return (
-        min(hit.segment.start_offset_sec for hit in hits),
-        max(hit.segment.end_offset_sec for hit in hits),
-    )
+        home = next((moment for moment in siblings if moment.takes(hit)), None)
+        if home is None:
+            home = _Growing(hit.segment.start_offset_sec, hit.segment.end_offset_sec, [])
+            growing.append(home)
+            siblings.append(home)
+        home.add(hit)
+    return [
+        Moment(moment.hits[0].video, moment.start, moment.end, tuple(moment.hits), rank)
+        for rank, moment in enumerate(growing, start=1)
+    ]
