@@ -303,18 +303,16 @@ class _Model:
     def explain(self, query: Vector, segment: Vector) -> str:
         """What adds most to the cosine; what the segment shows when nothing adds much."""
         asked, seen = self._without_quiet(query), self._without_quiet(segment)
-        shared: Floats = np.where((asked > 0) & (seen > 0), asked * seen, np.float32(0))
+        shared = np.maximum(asked, 0) * np.maximum(seen, 0)
         total = float(shared.sum())
-        telling = seen if total < _WORTH_NAMING else shared
-        names = _strongest(telling, self._concepts.names)
+        names = _strongest(shared if total >= _WORTH_NAMING else seen, self._concepts.names)
         colours = (self._quiet @ query) * (self._quiet @ segment)
         if colours.max() < max(_WORTH_NAMING, 0.1 * total):
             return ", ".join(names)
         return ", ".join([*names[:2], COLOURS[int(colours.argmax())]])
 
     def _without_quiet(self, vector: Floats) -> Floats:
-        rest: Floats = vector - (self._quiet @ vector) @ self._quiet
-        return rest
+        return np.asarray(vector - (self._quiet @ vector) @ self._quiet, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -491,7 +489,7 @@ def _filled(means: list[Floats | None]) -> list[Floats]:
     return filled
 
 
-def _strongest(values: Floats, names: list[str]) -> list[str]:
+def _strongest(values: NDArray[np.floating], names: list[str]) -> list[str]:
     """The names of up to three values that come near the largest, strongest first."""
     top = np.argpartition(values, -3)[-3:]
     top = top[np.argsort(-values[top])]
