@@ -177,6 +177,10 @@ class StandIn:
     def misbehave(self, endpoint: str, fault: Fault, times: int = 1) -> None:
         self._faults.setdefault(endpoint, []).extend([fault] * times)
 
+    def forgive(self) -> None:
+        """No more faults."""
+        self._faults.clear()
+
     def asked(self, endpoint: str) -> list[Recorded]:
         return [request for request in self.requests if request.endpoint == endpoint]
 
@@ -658,6 +662,8 @@ def _now() -> str:
 def _handler(service: StandIn) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body leave together; apart, each answer would wait for an acknowledgement.
+        wbufsize = -1
 
         def do_GET(self) -> None:
             self._answer()
