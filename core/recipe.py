@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,9 +84,15 @@ class Part:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Part:
+        """The inverse of `to_dict`. Raises KeyError, TypeError or ValueError for anything else."""
+        if values["kind"] not in get_args(Kind):
+            raise ValueError(f"unknown kind {values['kind']!r}")
+        start, end = (
+            None if values.get(name) is None else float(values[name]) for name in ("start", "end")
+        )
         source: Media
         if "base64" in values:
-            source = base64.b64decode(values["base64"])
+            source = base64.b64decode(values["base64"], validate=True)
         elif "path" in values:
             source = Path(values["path"])
         else:
@@ -96,8 +102,8 @@ class Part:
             source,
             float(values.get("weight", 1.0)),
             str(values.get("text_with", "")),
-            values.get("start"),
-            values.get("end"),
+            start,
+            end,
         )
 
 
