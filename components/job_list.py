@@ -46,7 +46,7 @@ def current_batch(jobs: Sequence[Job]) -> list[Job]:
     if not active:
         return []
     since = min(job.created_at for job in active)
-    return [job for job in jobs if not job.stage.finished or job.created_at >= since]
+    return [job for job in jobs if job.finished_at is None or job.finished_at >= since]
 
 
 def batch_progress(batch: Sequence[Job], now: datetime) -> tuple[float, str]:
