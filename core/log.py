@@ -14,10 +14,11 @@ _MAX_BYTES = 5_000_000
 _KEPT_FILES = 5
 # Whatever follows the name of a secret is blotted out, also inside URLs and header dumps.
 _SECRET = re.compile(
-    r"(?i)((?:x-api-key|api[_-]?key|token|authorization|password|signature)['\"]?\s*[:=]\s*['\"]?)"
-    r"(?:bearer\s+)?[^\s'\"&,;}]+"
+    r"(?i)((?:api[_-]?key|token|authorization|password|signature|[?&]sig)['\"]?\s{0,9}[:=,]\s{0,9}"
+    r"(?:b?['\"])?)(?:(?:bearer|basic)\s+)?[^\s'\"&,;}]+"
 )
-_URL_LOGIN = re.compile(r"(\w+://)[^/\s:@]+:[^/\s@]+@")
+# Begins at "://": a pattern that begins with a repetition takes minutes on one very long word.
+_URL_LOGIN = re.compile(r"(?<=://)[^\s/?#]{1,300}@")
 
 
 class RedactingFormatter(logging.Formatter):
@@ -32,7 +33,7 @@ class RedactingFormatter(logging.Formatter):
         for secret in self._secrets:
             text = text.replace(secret, "[redacted]")
         text = _SECRET.sub(r"\1[redacted]", text)
-        return _URL_LOGIN.sub(r"\1[redacted]@", text)
+        return _URL_LOGIN.sub("[redacted]@", text)
 
 
 def configure_logging(settings: Settings) -> None:
