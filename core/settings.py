@@ -55,7 +55,7 @@ class Settings:
         """
         values: dict[str, str] = {}
         if dotenv is not None:
-            values.update({k: v for k, v in dotenv_values(dotenv).items() if v is not None})
+            values.update(_read_dotenv(dotenv))
         values.update(os.environ if environ is None else environ)
         read = _Reader(values)
 
@@ -88,6 +88,15 @@ class Settings:
             allow_private_urls=read.switch("SEEKPOINT_ALLOW_PRIVATE_URLS"),
             log_level=read.choice("SEEKPOINT_LOG_LEVEL", LOG_LEVELS, "INFO"),
         )
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    try:
+        return {name: value for name, value in dotenv_values(path).items() if value is not None}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"The settings file {path} cannot be read.", "Save it as UTF-8 text, or remove it."
+        ) from error
 
 
 class _Reader:
