@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.errors import ConfigurationError
+from core.log import configure_logging
+from core.settings import Settings
+
+KEY = "tlk_0123456789ABCDEF"
+LOGGERS = ("core", "components", "app")
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_they_were() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    yield
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        for handler in logger.handlers:
+            handler.close()
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        data_dir=tmp_path,
+        twelvelabs_api_key=KEY,
+        milvus_token="root:hush",
+        database_url="postgresql+psycopg://seek:p@ss:word@db.example/seekpoint",
+    )
+
+
+def log_text(settings: Settings) -> str:
+    return (settings.data_dir / "logs" / "seekpoint.log").read_text(encoding="utf-8")
+
+
+def test_lines_of_our_loggers_reach_the_file_and_the_console(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging(settings)
+    for name in LOGGERS:
+        logging.getLogger(f"{name}.part").info("hello from %s", name)
+    console = capsys.readouterr().err
+    for name in LOGGERS:
+        assert f"INFO    {name}.part: hello from {name}" in log_text(settings)
+        assert f"hello from {name}" in console
+
+
+def test_the_level_is_the_one_that_was_set(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, log_level="WARNING")
+    configure_logging(settings)
+    logging.getLogger("core.part").info("quiet")
+    logging.getLogger("core.part").warning("loud")
+    assert "quiet" not in log_text(settings)
+    assert "loud" in log_text(settings)
+
+
+def test_configuring_twice_writes_a_line_once(settings: Settings) -> None:
+    configure_logging(settings)
+    configure_logging(settings)
+    logging.getLogger("core").info("only once")
+    assert log_text(settings).count("only once") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "secret"),
+    [
+        (f"the key is {KEY} today", KEY),
+        (f"key={KEY}!", KEY),
+        ("x-api-key: tlk_another", "tlk_another"),
+        ("{'x-api-key': 'tlk_another', 'accept': '*/*'}", "tlk_another"),
+        ("[(b'x-api-key', b'tlk_another')]", "tlk_another"),
+        ('{"api_key": "tlk_another"}', "tlk_another"),
+        ("Authorization: Bearer abc.def", "abc.def"),
+        ("Authorization: Basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
+        ("password=sesame", "sesame"),
+        ("GET https://a.example/v.mp4?X-Amz-Signature=f00d&x=1", "f00d"),
+        ("GET https://a.example/v.mp4?sv=2024&sig=f00d%3D&x=1", "f00d"),
+        ("GET https://a.example/v.mp4?token=f00d", "f00d"),
+        ("connecting to http://root:sesame@milvus:19530", "sesame"),
+        ("connecting to postgresql+psycopg://seek:p@ss:word@db.example/x", "ss:word"),
+        ("connecting to redis://:sesame@cache", "sesame"),
+        ("fetching https://ghp_sesame@host.example/v.mp4", "ghp_sesame"),
+        ("login root:hush", "hush"),
+    ],
+)
+def test_secrets_are_blotted_out(settings: Settings, line: str, secret: str) -> None:
+    configure_logging(settings)
+    logging.getLogger("core").info("%s", line)
+    assert secret not in log_text(settings)
+    assert "[redacted]" in log_text(settings)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GET https://a.example/@user/v.mp4?x=1 is fine",
+        "wrote to someone@example.com about https://a.example/v.mp4",
+        "12 tokens: a normal sentence",
+    ],
+)
+def test_what_is_no_secret_stays_readable(settings: Settings, line: str) -> None:
+    configure_logging(settings)
+    logging.getLogger("core").info("%s", line)
+    assert line in log_text(settings)
+
+
+def test_a_key_inside_a_traceback_is_blotted_out(settings: Settings) -> None:
+    configure_logging(settings)
+    try:
+        raise ValueError(f"headers were {{'x-api-key': '{KEY}'}} and the login other:sesame")
+    except ValueError:
+        logging.getLogger("core.embedders").exception("failed with %s", KEY)
+    text = log_text(settings)
+    assert "Traceback" in text
+    assert "ValueError" in text
+    assert KEY not in text
+
+
+def test_the_file_rotates_before_it_is_larger_than_five_megabytes(settings: Settings) -> None:
+    configure_logging(settings)
+    logger = logging.getLogger("core")
+    console = logger.handlers.pop()  # megabytes would flood the screen
+    for number in range(3):
+        logger.info("%d %s", number, "x" * 2_600_000)
+    console.close()
+    files = sorted((settings.data_dir / "logs").iterdir())
+    assert [file.name for file in files] == [
+        "seekpoint.log",
+        "seekpoint.log.1",
+        "seekpoint.log.2",
+    ]
+    assert " 2 xxx" in files[0].read_text()
+    assert " 0 xxx" in files[2].read_text()
+
+
+def test_a_data_folder_that_cannot_be_written_names_the_variable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigurationError, match="SEEKPOINT_DATA_DIR"):
+        configure_logging(Settings(data_dir=tmp_path / "file"))
