@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = "/usr/bin/chromium"
@@ -90,7 +90,7 @@ def settled(page: Page) -> None:
     )
 
 
-def search_box(page: Page):  # noqa: ANN201
+def search_box(page: Page) -> Locator:
     return page.get_by_role("textbox", name="Search", exact=True).or_(
         page.get_by_role("searchbox", name="Search", exact=True)
     )

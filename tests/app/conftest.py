@@ -1,0 +1,56 @@
+"""The pages in Streamlit's own test runner, on a real library in a temporary folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from components import resources
+from core import Library
+from tests.media import make_video
+
+FRAME = str(Path(__file__).parent.parent.parent / "pages" / "_frame.py")
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
+    """The library the pages will open, empty."""
+    monkeypatch.setenv("SEEKPOINT_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("SEEKPOINT_EMBEDDER", "local")
+    st.cache_resource.clear()
+    yield resources.library()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def filled(library: Library, tmp_path: Path) -> Library:
+    """The library with two short films in two categories."""
+    for title, colour in (("Red film", (200, 30, 30)), ("Blue film", (30, 30, 200))):
+        path = make_video(tmp_path / f"{title}.mp4", seconds=6.0, frame=_plain(colour))
+        library.add([path], titles=[title], category=title.split()[0])
+    jobs = library.wait(timeout=120)
+    assert [job.error for job in jobs] == ["", ""]
+    return library
+
+
+def _plain(colour: tuple[int, int, int]) -> Callable[[float], object]:
+    import numpy as np
+
+    def frame(_second: float) -> np.ndarray:
+        return np.full((360, 640, 3), colour, dtype=np.uint8)
+
+    return frame
+
+
+def open_page(name: str = "search", **address: str) -> AppTest:
+    """A page as a visitor gets it, at this address."""
+    app = AppTest.from_file(FRAME, default_timeout=60)
+    for key, value in address.items():
+        app.query_params[key] = value
+    if name == "search":
+        return app.run()
+    return app.run().switch_page(f"{name}.py").run()

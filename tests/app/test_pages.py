@@ -1,0 +1,171 @@
+"""What each page shows and does, without a browser."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import Library, Settings
+from core.lock import DataDirLock
+from tests.app.conftest import open_page
+
+PAGES = ("search", "library", "status")
+
+
+def texts(app: AppTest) -> str:
+    """Every word of the page that is plain text, markdown or a caption."""
+    return "\n".join(
+        element.value for kind in ("text", "markdown", "caption") for element in app.get(kind)
+    )
+
+
+def cards(app: AppTest) -> list[dict[str, Any]]:
+    """The cards handed to the results grid."""
+    (grid,) = app.get("bidi_component")
+    return json.loads(grid.proto.json)["cards"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_opens_on_an_empty_library(library: Library, name: str) -> None:
+    app = open_page(name)
+    assert not app.exception
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_opens_on_a_filled_library(filled: Library, name: str) -> None:
+    app = open_page(name)
+    assert not app.exception
+
+
+def test_an_empty_library_offers_the_samples_and_nothing_else_to_press(library: Library) -> None:
+    app = open_page()
+    assert [button.label for button in app.button] == ["Load the sample library"]
+
+
+def test_a_typed_query_shows_cards_and_stands_in_the_address(filled: Library) -> None:
+    app = open_page()
+    app.text_input(key="search_text").set_value("a red surface").run()
+    assert not app.exception
+    assert cards(app)[0]["title"] == "Red film"
+    assert app.query_params["q"] == ["a red surface"]
+
+
+def test_the_address_alone_restores_a_search_with_its_filters(filled: Library) -> None:
+    blue = next(video for video in filled.videos() if video.title == "Blue film")
+    app = open_page(q="a red surface", video=blue.id, n="12")
+    assert app.text_input(key="search_text").value == "a red surface"
+    assert {card["title"] for card in cards(app)} == {"Blue film"}
+
+
+def test_an_address_with_unknown_values_falls_back_to_the_usual_ones(filled: Library) -> None:
+    app = open_page(q="a red surface", video="no-such-video", n="nine", option="smell")
+    assert not app.exception
+    assert {card["title"] for card in cards(app)} == {"Red film", "Blue film"}
+
+
+def test_a_moment_in_the_address_is_searched_for(filled: Library) -> None:
+    red = next(video for video in filled.videos() if video.title == "Red film")
+    app = open_page(like=filled.segments(red.id)[0].id)
+    assert cards(app)[0]["title"] == "Red film"
+    assert cards(app)[0]["score"] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_removed_moment_in_the_address_is_explained(filled: Library) -> None:
+    app = open_page(like="gone:visual:0")
+    assert "no longer in the library" in texts(app)
+    assert not app.exception
+
+
+def test_a_query_of_ten_thousand_characters_is_explained(filled: Library) -> None:
+    app = open_page()
+    app.text_input(key="search_text").set_value("word " * 2000).run()
+    assert "10,000" in texts(app) or "9,999" in texts(app)
+    assert not app.exception
+
+
+def test_words_that_are_only_spaces_search_for_nothing(filled: Library) -> None:
+    app = open_page()
+    app.text_input(key="search_text").set_value("   ").run()
+    assert not app.exception
+    assert not app.get("bidi_component")
+
+
+def test_an_uploaded_picture_that_is_none_is_explained_and_can_be_removed(filled: Library) -> None:
+    app = open_page()
+    uploader = app.get("file_uploader")[0]
+    uploader.set_value([("note.png", b"this is text", "image/png")]).run()
+    assert "Picture: note.png" in texts(app)
+    assert "picture" in texts(app).lower()
+    assert not app.get("bidi_component")
+    app.button(key="search_detach").click().run()
+    assert "note.png" not in texts(app)
+
+
+def test_a_page_address_fails_its_own_job_and_says_why(library: Library) -> None:
+    app = open_page("library")
+    app.text_area(key="add_sources").set_value("https://www.youtube.com/watch?v=abc").run()
+    app.button(key="add_by_address").click().run()
+    library.wait(timeout=30)
+    app.run()
+    assert not app.exception
+    assert "YouTube" in texts(app)
+
+
+def test_a_video_is_removed_only_after_a_second_press(filled: Library) -> None:
+    video = filled.videos()[0]
+    app = open_page("library")
+    app.button(key=f"remove-{video.id}").click().run()
+    assert len(filled.videos()) == 2
+    app.button(key="confirm-removal").click().run()
+    assert [v.id for v in filled.videos()] != [video.id]
+    assert len(filled.videos()) == 1
+    assert not app.exception
+
+
+def test_titles_reach_the_screen_as_text(library: Library, tmp_path: Any) -> None:
+    from tests.media import make_video
+
+    title = "<img src=x onerror=alert(1)> **bold** 東京 $x$"
+    library.add([make_video(tmp_path / "v.mp4", seconds=4.0)], titles=[title])
+    library.wait(timeout=60)
+    app = open_page("library")
+    assert title in [text.value for text in app.text]
+    assert title not in "".join(markdown.value for markdown in app.markdown)
+
+
+def test_the_status_page_says_what_is_missing_for_twelve_labs(library: Library) -> None:
+    app = open_page("status")
+    assert "TWELVELABS_API_KEY" in app.code[0].value
+    assert library.collection in texts(app)
+
+
+def test_a_wrong_setting_names_the_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    import streamlit as st
+
+    monkeypatch.setenv("SEEKPOINT_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("SEEKPOINT_SEGMENT_SEC", "soon")
+    st.cache_resource.clear()
+    app = open_page()
+    assert "SEEKPOINT_SEGMENT_SEC" in texts(app)
+    assert not app.exception
+
+
+def test_a_folder_in_use_is_explained_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    import streamlit as st
+
+    monkeypatch.setenv("SEEKPOINT_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("SEEKPOINT_EMBEDDER", "local")
+    st.cache_resource.clear()
+    other = DataDirLock(Settings(data_dir=tmp_path).data_dir)
+    app = open_page()
+    assert "Another Seekpoint" in texts(app)
+    other.release()
+    app.button[0].click().run()
+    assert "Another Seekpoint" not in texts(app)
+    assert not app.exception
+    st.cache_resource.clear()

@@ -1,0 +1,202 @@
+"""What a visitor does from beginning to end, in a real browser on the real app."""
+
+from __future__ import annotations
+
+import io
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+import samples
+from core import media
+from core.export import CSV_COLUMNS
+from tests.browser.conftest import ROOT, Server, running_app, search, search_box, settled
+
+QUERY = "a rocket taking off"
+# The position of each player when it begins to play, before the browser moves on.
+WATCH_STARTS = """
+window.starts = [];
+const play = HTMLVideoElement.prototype.play;
+HTMLVideoElement.prototype.play = function () {
+  window.starts.push(this.currentTime);
+  return play.call(this);
+};
+"""
+
+
+def seconds(card: Locator, name: str) -> float:
+    return float(card.get_attribute(f"data-{name}") or "nan")
+
+
+def no_sideways_scroll(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def test_a_newcomer_finds_plays_and_exports_a_moment(sampled: Server, page: Page) -> None:
+    page.add_init_script(WATCH_STARTS)
+    page.goto(sampled.url)
+    search(page, QUERY)
+    card = page.get_by_test_id("moment").first
+    assert "Rocket" in card.inner_text()
+    card.focus()
+    card.press("Enter")
+    expect(card).to_have_attribute("data-state", "finished", timeout=60_000)
+    video = card.locator("video")
+    assert abs(page.evaluate("starts[0]") - seconds(card, "start")) <= 0.05
+    assert video.evaluate("video => video.paused")
+    assert 0 <= video.evaluate("video => video.currentTime") - seconds(card, "end") <= 0.1
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+    table = pd.read_csv(io.BytesIO(Path(download.value.path()).read_bytes()))
+    assert tuple(table.columns) == CSV_COLUMNS
+    shown = page.get_by_test_id("moment")
+    assert len(table) == shown.count()
+    assert table["start_offset_sec"][0] == seconds(card, "start")
+    assert table["score"].is_monotonic_decreasing
+
+
+def test_a_picture_finds_the_moment_it_was_taken_from(
+    sampled: Server, page: Page, tmp_path: Path
+) -> None:
+    rocket = next(s.path for s in samples.sample_sources() if s.path.stem == "rocket")
+    picture = tmp_path / "launch.jpg"
+    media.save_poster(rocket, 6.0, picture)
+    page.goto(sampled.url)
+    page.get_by_role("button", name="Picture or clip").click()
+    page.locator("input[type=file]").set_input_files(picture)
+    expect(page.get_by_text("Picture: launch.jpg")).to_be_visible()
+    card = page.get_by_test_id("moment").first
+    expect(card).to_contain_text("Rocket")
+    assert seconds(card, "start") <= 6.0 <= seconds(card, "end")
+
+
+def test_a_clip_finds_the_video_it_was_cut_from(
+    sampled: Server, page: Page, tmp_path: Path
+) -> None:
+    rocket = next(s.path for s in samples.sample_sources() if s.path.stem == "rocket")
+    clip = tmp_path / "launch.mp4"
+    media.cut(rocket, 4.5, 7.5, clip)
+    page.goto(sampled.url)
+    page.get_by_role("button", name="Picture or clip").click()
+    page.locator("input[type=file]").set_input_files(clip)
+    expect(page.get_by_text("Clip: launch.mp4")).to_be_visible()
+    expect(page.get_by_test_id("moment").first).to_contain_text("Rocket")
+
+
+def test_more_like_this_starts_a_search_that_its_address_repeats(
+    sampled: Server, page: Page, context: BrowserContext
+) -> None:
+    page.goto(sampled.url)
+    search(page, "skyscrapers at night")
+    card = page.get_by_test_id("moment").first
+    card.hover()
+    card.get_by_role("button", name="More like this").click()
+    page.wait_for_function("new URL(location.href).searchParams.has('like')")
+    expect(page.get_by_text("Moments like the one you picked")).to_be_visible()
+    expect(page.get_by_test_id("moment").first).to_have_attribute("data-score", "1")
+    first = page.get_by_test_id("moment").first.get_attribute("data-video-id")
+    again = context.new_page()
+    again.goto(page.evaluate("location.href"))
+    expect(again.get_by_test_id("moment").first).to_have_attribute("data-video-id", first or "")
+
+
+def test_a_cold_deep_link_shows_the_frame_and_its_page(tmp_path: Path, page: Page) -> None:
+    with running_app(tmp_path) as server:
+        page.goto(f"{server.url}/library")
+        settled(page)
+        expect(page.get_by_text("No videos yet.")).to_be_visible()
+        for name in ("Search", "Library", "Status"):
+            expect(page.get_by_role("link", name=name)).to_be_visible()
+        expect(page).to_have_title("Library")
+        expect(page.get_by_text("Page not found")).to_have_count(0)
+
+
+def test_the_address_alone_restores_a_typed_search(sampled: Server, page: Page) -> None:
+    page.goto(f"{sampled.url}/?q=skyscrapers+at+night&n=12")
+    expect(search_box(page)).to_have_value("skyscrapers at night")
+    expect(page.get_by_test_id("moment")).to_have_count(12)
+
+
+def test_back_and_the_menu_both_lead_to_the_search_that_was_left(
+    sampled: Server, page: Page
+) -> None:
+    page.goto(sampled.url)
+    search(page, QUERY)
+    search(page, "skyscrapers at night")
+    page.go_back()
+    expect(search_box(page)).to_have_value(QUERY)
+    page.get_by_role("link", name="Library").click()
+    expect(page.get_by_text("in all")).to_be_visible()
+    page.get_by_role("link", name="Search").click()
+    expect(search_box(page)).to_have_value(QUERY)
+    expect(page.get_by_test_id("moment").first).to_contain_text("Rocket")
+
+
+def test_a_suggestion_is_searched_with_one_click(sampled: Server, page: Page) -> None:
+    page.goto(sampled.url)
+    chosen = samples.suggested_queries()[0]
+    page.get_by_role("button", name=chosen, exact=True).click()
+    expect(page.get_by_test_id("moment").first).to_be_visible()
+    expect(search_box(page)).to_have_value(chosen)
+
+
+@pytest.mark.parametrize("path", ["", "?q=a+rocket+taking+off", "library", "status"])
+def test_no_page_scrolls_sideways_on_a_phone(sampled: Server, page: Page, path: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{sampled.url}/{path}")
+    settled(page)
+    if path.startswith("?q"):
+        expect(page.get_by_test_id("moment").first).to_be_visible()
+    assert no_sideways_scroll(page)
+
+
+def test_nothing_is_asked_of_any_other_host_and_no_media_before_a_hover(
+    sampled: Server, page: Page
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for path in ("library", "status", ""):
+        page.goto(f"{sampled.url}/{path}")
+        settled(page)
+    search(page, QUERY)
+    expect(page.locator('[data-testid="moment"][data-poster="ready"]').first).to_be_visible()
+    assert [u for u in asked if not u.startswith((sampled.url, "data:", "blob:", "ws:"))] == []
+    assert [u for u in asked if "/video/" in u] == []
+    with page.expect_request(lambda request: "/video/" in request.url):
+        page.get_by_test_id("moment").first.hover()
+
+
+def test_a_second_process_on_the_data_folder_explains_itself_and_recovers(
+    tmp_path: Path, page: Page
+) -> None:
+    shared = str(tmp_path / "shared")
+    with ExitStack() as later:
+        with running_app(tmp_path / "first", SEEKPOINT_DATA_DIR=shared) as first:
+            page.goto(first.url)
+            expect(page.get_by_role("button", name="Load the sample library")).to_be_visible()
+            second = later.enter_context(
+                running_app(tmp_path / "second", SEEKPOINT_DATA_DIR=shared)
+            )
+            page.goto(second.url)
+            expect(page.get_by_text("Another Seekpoint")).to_be_visible()
+        page.get_by_role("button", name="Try again").click()
+        expect(page.get_by_role("button", name="Load the sample library")).to_be_visible()
+
+
+def test_the_screenshot_of_the_readme_shows_results(sampled: Server, page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(sampled.url)
+    search(page, samples.suggested_queries()[0])
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('*')].flatMap(e => e.shadowRoot ? [...e.shadowRoot
+        .querySelectorAll('[data-testid=moment]')] : []).slice(0, 8)
+        .every(card => card.dataset.poster === 'ready')"""
+    )
+    wanted = os.environ.get("SEEKPOINT_SCREENSHOT")
+    picture = page.screenshot(path=ROOT / wanted if wanted else None)
+    assert len(picture) > 50_000
