@@ -211,13 +211,14 @@ class RemoteFile(io.RawIOBase, BinaryIO):
         return self._position
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        if self._position >= self.size:
-            return 0
-        index, offset = divmod(self._position, _BLOCK)
-        piece = self._block(index)[offset : offset + len(buffer)]
-        buffer[: len(piece)] = piece
-        self._position += len(piece)
-        return len(piece)
+        filled = 0
+        while filled < len(buffer) and self._position < self.size:
+            index, offset = divmod(self._position, _BLOCK)
+            piece = self._block(index)[offset : offset + len(buffer) - filled]
+            buffer[filled : filled + len(piece)] = piece
+            filled += len(piece)
+            self._position += len(piece)
+        return filled
 
     def _block(self, index: int) -> bytes:
         if index in self._blocks:

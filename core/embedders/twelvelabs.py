@@ -214,6 +214,7 @@ class TwelveLabsEmbedder:
     """
 
     name = "twelvelabs"
+    limits_text = ""
     remote = True
 
     def __init__(

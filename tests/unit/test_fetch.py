@@ -1,0 +1,411 @@
+from __future__ import annotations
+
+import io
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import media
+from core.errors import JobCancelled, MediaError, MediaUnreachable, SeekpointError
+from core.fetch import (
+    NoRangeSupport,
+    RemoteFile,
+    canonical_url,
+    check_url,
+    download,
+    fetch_bytes,
+)
+from tests.contract.web import Page, Web
+from tests.media import make_video
+
+PUBLIC = "93.184.216.34"
+CONTENT = bytes(range(256)) * 20_000  # 5 MB, and no place looks like another's start
+
+Internet = tuple[dict[str, list[str]], list[str]]
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with Web() as running:
+        yield running
+
+
+@pytest.fixture
+def internet(web: Web, monkeypatch: pytest.MonkeyPatch) -> Internet:
+    """A name service of our own; a connection to the public address reaches the test's server.
+
+    Gives the names (host -> addresses) and the list of addresses that were connected to.
+    """
+    names: dict[str, list[str]] = {}
+    connected: list[str] = []
+    connect = socket.create_connection
+
+    def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        if host not in names:
+            raise socket.gaierror("unknown")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, port)) for a in names[host]]
+
+    def create_connection(address: tuple[str, int], *args: Any, **kwargs: Any) -> socket.socket:
+        connected.append(address[0])
+        monkeypatch.setattr(socket, "getaddrinfo", real)
+        try:
+            return connect(("127.0.0.1", web.port), *args, **kwargs)
+        finally:
+            monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "create_connection", create_connection)
+    return names, connected
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    ("given_url", "expected"),
+    [
+        (" HTTPS://Example.COM:443/A.mp4#t=10 ", "https://example.com/A.mp4"),
+        ("http://example.com:80/a?b=C", "http://example.com/a?b=C"),
+        ("http://example.com:8080/a", "http://example.com:8080/a"),
+        ("https://example.com/a%2Fb?sig=a%2Bb%3D", "https://example.com/a%2Fb?sig=a%2Bb%3D"),
+        ("https://example.com/a b.mp4", "https://example.com/a%20b.mp4"),
+        ("https://bücher.example/ü", "https://xn--bcher-kva.example/%C3%BC"),
+    ],
+)
+def test_an_address_has_one_spelling(given_url: str, expected: str) -> None:
+    assert canonical_url(given_url) == expected
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "video.mp4",
+        "/etc/passwd",
+        "file:///etc/passwd",
+        "ftp://example.com/a",
+        "javascript:alert(1)",
+        "https://",
+        "https:///a",
+        "http://a b.com/",
+        "http://example.com:99999/",
+        "http://example.com:x/",
+        "https://user:secret@example.com/a.mp4",
+        "http://exa\nmple.com",
+        "http://0177.0.0.1/",
+    ],
+)
+def test_what_is_no_plain_web_address_is_refused(bad: str) -> None:
+    with pytest.raises(MediaError) as caught:
+        canonical_url(bad)
+    assert "secret" not in str(caught.value)
+
+
+@given(st.text())
+def test_any_text_is_an_address_with_one_spelling_or_refused(text: str) -> None:
+    try:
+        once = canonical_url(text)
+    except SeekpointError:
+        return
+    assert canonical_url(once) == once
+
+
+@given(st.from_regex(r"https?://[a-zA-Z0-9.-]{1,20}(:[0-9]{1,5})?(/[^\s]{0,30})?", fullmatch=True))
+def test_spelling_an_address_twice_changes_nothing(url: str) -> None:
+    try:
+        once = canonical_url(url)
+    except SeekpointError:
+        return
+    assert canonical_url(once) == once
+
+
+@pytest.mark.parametrize(
+    ("url", "site"),
+    [
+        ("https://www.youtube.com/watch?v=abc", "YouTube"),
+        ("https://youtu.be/abc", "YouTube"),
+        ("https://vimeo.com/123", "Vimeo"),
+        ("https://www.dailymotion.com/video/x", "Dailymotion"),
+        ("https://www.tiktok.com/@a/video/1", "TikTok"),
+        ("https://drive.google.com/file/d/1/view", "Google Drive"),
+        ("https://www.dropbox.com/s/x/a.mp4?dl=0", "Dropbox"),
+    ],
+)
+def test_the_page_of_a_video_site_is_refused_by_name(url: str, site: str) -> None:
+    for allow_private in (False, True):
+        with pytest.raises(MediaError, match=site):
+            check_url(url, allow_private=allow_private)
+
+
+def test_a_name_that_only_ends_alike_is_no_video_site() -> None:
+    url = "https://notyoutube.com/a.mp4"
+    assert check_url(url, allow_private=False) == url
+
+
+PRIVATE = [
+    "127.0.0.1",
+    "127.1",
+    "2130706433",
+    "0x7f000001",
+    "0.0.0.0",
+    "10.1.2.3",
+    "172.16.0.1",
+    "192.168.1.1",
+    "100.64.0.1",
+    "169.254.169.254",
+    "224.0.0.1",
+    "255.255.255.255",
+    "[::1]",
+    "[::]",
+    "[fe80::1]",
+    "[fd00::1]",
+    "[ff02::1]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[2002:7f00:1::]",
+    "[64:ff9b::7f00:1]",
+    "localhost",
+    "LOCALHOST",
+    "localhost.",
+    "a.localhost",
+    "printer.local",
+    "metadata.google.internal",
+    "intranet",
+]
+
+
+@pytest.mark.parametrize("host", PRIVATE)
+def test_an_address_off_the_public_internet_needs_permission(host: str) -> None:
+    url = f"http://{host}/a.mp4"
+    with pytest.raises(MediaError, match="public internet"):
+        check_url(url, allow_private=False)
+    assert check_url(url, allow_private=True) == canonical_url(url)
+
+
+@pytest.mark.parametrize("host", ["example.com", "8.8.8.8", "[2606:4700::1111]", "a.local.example"])
+def test_a_public_address_passes(host: str) -> None:
+    assert check_url(f"http://{host}/a.mp4", allow_private=False) == f"http://{host}/a.mp4"
+
+
+# Connections
+
+
+def test_the_connection_goes_to_the_address_that_was_checked(web: Web, internet: Internet) -> None:
+    names, connected = internet
+    names["media.example.com"] = [PUBLIC]
+    web.put("/a.mp4", Page(CONTENT))
+    content = fetch_bytes("http://media.example.com/a.mp4", allow_private=False, max_bytes=10**7)
+    assert content == CONTENT
+    assert connected == [PUBLIC]
+    assert web.asked[0][1] == "media.example.com"
+
+
+@pytest.mark.parametrize("addresses", [["127.0.0.1"], [PUBLIC, "10.0.0.1"], ["169.254.169.254"]])
+def test_a_public_name_of_a_private_address_is_refused(
+    web: Web, internet: Internet, addresses: list[str]
+) -> None:
+    names, connected = internet
+    names["media.example.com"] = addresses
+    with pytest.raises(MediaError, match="public internet"):
+        fetch_bytes("http://media.example.com/a.mp4", allow_private=False, max_bytes=10**7)
+    assert connected == []
+    assert web.asked == []
+
+
+def test_a_name_that_changes_its_mind_after_the_check_gains_nothing(
+    web: Web, internet: Internet
+) -> None:
+    names, connected = internet
+    names["media.example.com"] = [PUBLIC]
+    web.put("/a.mp4", Page(CONTENT))
+    with RemoteFile("http://media.example.com/a.mp4", allow_private=False) as file:
+        names["media.example.com"] = ["127.0.0.1"]
+        assert file.read() == CONTENT
+    assert set(connected) == {PUBLIC}
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://127.0.0.1/secret",
+        "http://169.254.169.254/latest/meta-data",
+        "http://inside.example.com/secret",
+        "https://www.youtube.com/watch?v=1",
+        "file:///etc/passwd",
+        "http://user:pw@media.example.com/a.mp4",
+    ],
+)
+def test_each_redirect_is_checked(web: Web, internet: Internet, target: str) -> None:
+    names, connected = internet
+    names |= {"media.example.com": [PUBLIC], "inside.example.com": ["10.0.0.1"]}
+    web.put("/a.mp4", Page(status=302, headers={"Location": target}))
+    with pytest.raises(MediaError):
+        fetch_bytes("http://media.example.com/a.mp4", allow_private=False, max_bytes=10**7)
+    assert len(web.asked) == 1
+    assert connected == [PUBLIC]
+
+
+def test_a_redirect_to_another_public_name_is_followed(web: Web, internet: Internet) -> None:
+    names, _ = internet
+    names |= {"media.example.com": [PUBLIC], "cdn.example.com": [PUBLIC]}
+    web.put("/a.mp4", Page(status=302, headers={"Location": "http://cdn.example.com/b.mp4"}))
+    web.put("/b.mp4", Page(CONTENT))
+    url = "http://media.example.com/a.mp4"
+    assert fetch_bytes(url, allow_private=False, max_bytes=10**7) == CONTENT
+    assert [host for _, host, _ in web.asked] == ["media.example.com", "cdn.example.com"]
+
+
+def test_the_sixth_redirect_is_not_followed(web: Web) -> None:
+    for step in range(7):
+        url = web.put(f"/{step}", Page(status=302, headers={"Location": f"/{step + 1}"}))
+    web.put("/7", Page(CONTENT))
+    with pytest.raises(MediaError, match="redirects more than 5 times"):
+        fetch_bytes(url.replace("/6", "/0"), allow_private=True, max_bytes=10**7)
+    assert len(web.asked) == 6
+    assert fetch_bytes(url.replace("/6", "/2"), allow_private=True, max_bytes=10**7) == CONTENT
+
+
+# Answers
+
+
+@pytest.mark.parametrize(
+    ("page", "words", "kind"),
+    [
+        (Page(status=404), "no such file", MediaError),
+        (Page(status=410), "no such file", MediaError),
+        (Page(status=403), "does not let us", MediaUnreachable),
+        (Page(status=401), "does not let us", MediaUnreachable),
+        (Page(status=500), "status 500", MediaUnreachable),
+        (Page(b"<p>Hello", kind="text/html; charset=utf-8"), "is a page", MediaError),
+        (Page(b'{"a": 1}', kind="application/json"), "is a page", MediaError),
+        (Page(b"\n <!DOCTYPE html><p>", kind="video/mp4"), "is a page", MediaError),
+        (Page(CONTENT, cut=True), "broke off", MediaUnreachable),
+    ],
+)
+def test_a_bad_answer_is_named(
+    web: Web, tmp_path: Path, page: Page, words: str, kind: type[MediaError]
+) -> None:
+    url = web.put("/a.mp4", page)
+    dest = tmp_path / "a.mp4"
+    with pytest.raises(kind, match=words) as caught:
+        download(url, dest, allow_private=True, max_bytes=10**7)
+    assert type(caught.value) is kind
+    with pytest.raises(kind):
+        fetch_bytes(url, allow_private=True, max_bytes=10**7)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("internet")
+def test_a_dead_host_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MediaUnreachable, match="gone.example.com"):
+        download("http://gone.example.com/a.mp4", tmp_path / "a", allow_private=False, max_bytes=10)
+
+
+def test_a_host_that_does_not_listen_is_named() -> None:
+    with pytest.raises(MediaUnreachable, match=r"127\.0\.0\.1 could not be reached"):
+        fetch_bytes("http://127.0.0.1:9/a.mp4", allow_private=True, max_bytes=10)
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+def test_more_than_was_agreed_is_not_taken(web: Web, tmp_path: Path, says_length: bool) -> None:
+    url = web.put("/a.mp4", Page(CONTENT, says_length=says_length))
+    with pytest.raises(MediaError, match="larger than 2 MB"):
+        download(url, tmp_path / "a.mp4", allow_private=True, max_bytes=2_000_000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_download_reports_how_far_it_is(web: Web, tmp_path: Path) -> None:
+    seen: list[float | None] = []
+    url = web.put("/a.mp4", Page(CONTENT))
+    dest = tmp_path / "a.mp4"
+    download(url, dest, allow_private=True, max_bytes=10**7, on_progress=seen.append)
+    assert dest.read_bytes() == CONTENT
+    fractions = [fraction for fraction in seen if fraction is not None]
+    assert len(fractions) == len(seen) > 1
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+
+
+def test_a_cancelled_download_leaves_nothing(web: Web, tmp_path: Path) -> None:
+    def cancel(_: float | None) -> None:
+        raise JobCancelled("Stop.")
+
+    url = web.put("/a.mp4", Page(CONTENT, says_length=False))
+    with pytest.raises(JobCancelled):
+        download(url, tmp_path / "a.mp4", allow_private=True, max_bytes=10**7, on_progress=cancel)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Reading in places
+
+
+def test_a_remote_file_reads_like_a_local_one(web: Web) -> None:
+    local = io.BytesIO(CONTENT)
+    with RemoteFile(web.put("/a", Page(CONTENT)), allow_private=True) as remote:
+        assert remote.size == len(CONTENT)
+        moves = [(0, 0), (4_999_999, 0), (-7, 2), (1_048_570, 0), (100, 1), (0, 2), (-2_000_000, 1)]
+        for offset, whence in moves:
+            assert remote.seek(offset, whence) == local.seek(offset, whence)
+            assert remote.read(20) == local.read(20)
+            assert remote.tell() == local.tell()
+        remote.seek(0)
+        assert remote.read() == CONTENT
+
+
+def test_many_small_reads_cost_few_requests(web: Web) -> None:
+    with RemoteFile(web.put("/a", Page(CONTENT)), allow_private=True) as remote:
+        while remote.read(4096):
+            pass
+    assert len(web.asked) == 5
+
+
+def test_a_video_is_probed_without_being_downloaded_whole(web: Web, tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", seconds=2, fps=10, faststart=False)
+    padded = path.read_bytes() + (8_000_000).to_bytes(4) + b"free" + bytes(7_999_992)
+    with RemoteFile(web.put("/a.mp4", Page(padded)), allow_private=True) as remote:
+        info = media.probe(remote)
+    assert (info.width, info.height) == (640, 360)
+    assert len(web.asked) < 8
+
+
+def test_a_server_without_ranges_is_told_apart(web: Web) -> None:
+    with pytest.raises(NoRangeSupport, match="whole files"):
+        RemoteFile(web.put("/a", Page(CONTENT, ranges=False)), allow_private=True)
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        (Page(status=404), "no such file"),
+        (Page(b""), "empty"),
+        (Page(b"<html>", kind="text/html"), "is a page"),
+        (Page(CONTENT, cut=True), "broke off"),
+    ],
+)
+def test_a_remote_file_that_cannot_be_read_says_why(web: Web, page: Page, words: str) -> None:
+    with pytest.raises(MediaError, match=words):
+        RemoteFile(web.put("/a", page), allow_private=True)
+
+
+def test_a_file_that_changes_while_it_is_read_is_noticed(web: Web) -> None:
+    url = web.put("/a", Page(CONTENT))
+    with RemoteFile(url, allow_private=True) as remote:
+        web.put("/a", Page(CONTENT + b"more"))
+        with pytest.raises(MediaUnreachable, match="changed"):
+            remote.read()
+
+
+def test_a_failure_in_the_middle_of_a_video_is_still_ours(web: Web, tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", seconds=2, fps=10, faststart=False)
+    padded = (8_000_000).to_bytes(4) + b"free" + bytes(7_999_992) + path.read_bytes()
+    url = web.put("/a.mp4", Page(padded))
+    with RemoteFile(url, allow_private=True) as remote:
+        web.put("/a.mp4", Page(status=403))
+        with pytest.raises(MediaError):
+            media.probe(remote)
