@@ -60,11 +60,13 @@ HONEST_LIMITS = (
 _SIDE = 224
 # How sharply a text prefers its nearest concepts; measured.
 _TEMPERATURE = 0.07
-# Length of the colour part beside a meaning of length 1. Their product is what a colour word can
-# add to a cosine; 0.1 measured best, and a small share on the picture's side keeps pictures of the
-# same thing in different light together.
+# Length of the colour part beside a meaning of length 1. The product is what a colour word can add
+# to a cosine; 0.1 to 0.15 measured best. The smaller share on the picture's side keeps pictures of
+# the same thing in different light together.
 _COLOUR_IN_PICTURES = 0.3
-_COLOUR_IN_TEXTS = 1 / 3
+_COLOUR_IN_TEXTS = 0.4
+# Below 1, so that the colour of a small thing counts beside a large background.
+_SHARE_POWER = 0.35
 
 # A share of the cosine below this explains nothing.
 _WORTH_NAMING = 0.02
@@ -94,7 +96,7 @@ _COLOUR_PATTERN = re.compile(
     rf"\b({'|'.join(sorted(_COLOUR_WORDS, key=len, reverse=True))})\b", re.IGNORECASE
 )
 # Upper ends of the hues in degrees, by COLOURS; what is above the last one is red again.
-_HUE_ENDS = (15, 42, 70, 165, 255, 290, 335)
+_HUE_ENDS = (15, 42, 70, 165, 255, 310, 345)
 
 # Words that say nothing about what is in a picture.
 _FILLER_LINE = (
@@ -284,9 +286,10 @@ class _Model:
     def picture_vector(self, seen: Floats) -> Vector:
         """The unit vector of a row of `look`, or of the mean of several."""
         logits, shares = seen[:CLASSES], seen[CLASSES:]
-        # The roots of shares have length 1 whatever the picture, so that colours never change
-        # the order of answers to a text that names none.
-        return self.vector(_unit(logits), np.float32(_COLOUR_IN_PICTURES) * np.sqrt(shares))
+        # As long whatever the picture, so that colours never change the order of answers to a
+        # text that names none.
+        colours = _unit(shares**_SHARE_POWER)
+        return self.vector(logits, np.float32(_COLOUR_IN_PICTURES) * colours)
 
     def vector(self, meaning: Floats, colours: Floats) -> Vector:
         """Joins a meaning (1000) and colours (11), which take the place of the quiet directions."""
@@ -307,7 +310,7 @@ class _Model:
         total = float(shared.sum())
         names = _strongest(shared if total >= _WORTH_NAMING else seen, self._concepts.names)
         colours = (self._quiet @ query) * (self._quiet @ segment)
-        if colours.max() < max(_WORTH_NAMING, 0.1 * total):
+        if colours.max() < max(_WORTH_NAMING, 0.15 * total):
             return ", ".join(names)
         return ", ".join([*names[:2], COLOURS[int(colours.argmax())]])
 
