@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Engine, create_engine, event, func, select
+from sqlalchemy import JSON, Engine, create_engine, event, func, select, update
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -87,7 +87,7 @@ class State:
         self._collection = collection
         try:
             self._engine = _create_engine(url)
-        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
             raise ConfigurationError(
                 "DATABASE_URL cannot be used: " + str(error).splitlines()[0],
                 "Use sqlite:///path/to/file.db or postgresql+psycopg://user@host/name.",
@@ -212,22 +212,30 @@ class State:
     def claim_job(self) -> Job | None:
         """Takes the oldest queued job and marks it as begun."""
         with self._session() as session:
-            row = session.scalars(
-                select(_JobRow)
+            oldest = (
+                select(_JobRow.id)
                 .where(
                     _JobRow.collection == self._collection,
                     _JobRow.stage == Stage.QUEUED.value,
                 )
                 .order_by(_JobRow.position)
                 .limit(1)
+                .scalar_subquery()
+            )
+            # One statement: between a read and a write another worker would take the same job.
+            row = session.scalars(
+                update(_JobRow)
+                .where(_JobRow.id == oldest, _JobRow.stage == Stage.QUEUED.value)
+                .values(
+                    stage=Stage.PROBING.value,
+                    fraction=None,
+                    attempts=_JobRow.attempts + 1,
+                    started_at=time.time(),
+                )
+                .returning(_JobRow)
+                .execution_options(synchronize_session=False)
             ).first()
-            if row is None:
-                return None
-            row.stage = Stage.PROBING.value
-            row.fraction = None
-            row.attempts += 1
-            row.started_at = time.time()
-            return _job(row)
+            return None if row is None else _job(row)
 
     def update_job(
         self,
