@@ -16,8 +16,9 @@ CSV_COLUMNS = (
     "rank",
     "model",
 )
-# A spreadsheet runs a cell that starts with one of these (OWASP, "CSV Injection").
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# A spreadsheet runs a cell that starts with one of these (OWASP, "CSV Injection"); the last four
+# are the wide forms of the first.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def to_csv(result: SearchResult) -> bytes:
@@ -39,7 +40,9 @@ def to_csv(result: SearchResult) -> bytes:
         )
         for moment in result.moments
     ]
-    return pd.DataFrame(rows, columns=list(CSV_COLUMNS)).to_csv(index=False).encode("utf-8-sig")
+    # The line ending also decides what is quoted: with "\n" alone a "\r" in a title splits its row.
+    text = pd.DataFrame(rows, columns=list(CSV_COLUMNS)).to_csv(index=False, lineterminator="\r\n")
+    return text.encode("utf-8-sig")
 
 
 def inert(text: str) -> str:
