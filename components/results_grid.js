@@ -13,13 +13,16 @@ const NUDGE_SEC = 0.0006;
 const JUMP_TOLERANCE_SEC = 0.5;
 // A viewer who drags this far outside the moment wants to see more of the video.
 const LEAVE_TOLERANCE_SEC = 0.25;
+// A moment that ends this close to the end of its video has nothing after it to play on to.
+const NOTHING_FOLLOWS_SEC = 0.1;
 
+// What happened, and what to do or to know.
 const PROBLEMS = {
-  unreachable: ["This video could not be loaded.", "Its server did not answer. Click to try again."],
+  unreachable: ["This video could not be loaded.", "Its server may be down. Click to try again."],
   missing: ["This video is no longer there.", "Its file was moved or deleted on the server."],
-  undecodable: ["This browser cannot play this file.", "Its format is unknown here, or it is no video."],
-  unseekable: ["This moment cannot be reached.", "The video's server does not support jumping to a time."],
-  short: ["This moment is past the end.", "The video is shorter than it was when it was indexed."],
+  undecodable: ["This browser cannot play this file.", "It is no video, or of an unknown format."],
+  unseekable: ["This moment cannot be reached.", "The server does not support jumping to a time."],
+  short: ["This moment is past the end.", "The video is shorter than when it was indexed."],
   blocked: ["The browser blocked playback.", "Click to play."],
 };
 
@@ -110,8 +113,13 @@ class Grid {
 
   /** Does what a key on a card asks for; false when it asks for nothing. */
   act(card, key) {
-    if (key === "Enter") return card.play(), true;
-    if (key === " ") return card.toggle(), true;
+    if (key === "Enter") card.play();
+    else if (key === " ") card.toggle();
+    else return this.moveFocus(card, key);
+    return true;
+  }
+
+  moveFocus(card, key) {
     const cards = [...this.element.children];
     const at = cards.indexOf(card.element);
     const columns = getComputedStyle(this.element).gridTemplateColumns.split(" ").length;
@@ -135,8 +143,6 @@ class Card {
     this.element = element;
     this.moment = {};
     this.hover = 0;
-    this.part = (name) => element.querySelector(`.${name}`);
-    this.screen = this.part("screen");
     this.preparePoster();
     this.prepareButtons();
     element.addEventListener("pointerenter", (event) => this.enter(event));
@@ -154,10 +160,16 @@ class Card {
     // Browsers give the clipboard to secure pages only.
     this.part("copy").hidden = !navigator.clipboard;
     this.part("play").addEventListener("click", () => this.play());
-    this.part("replay").addEventListener("click", () => this.play());
-    this.part("on").addEventListener("click", () => this.player?.playOn());
+    this.part("finished").addEventListener("click", (event) => {
+      if (event.target === this.part("on")) this.player?.playOn();
+      else this.play();
+    });
     this.part("similar").addEventListener("click", () => this.grid.send("similar", this.moment.id));
     this.part("copy").addEventListener("click", () => this.copyLink());
+  }
+
+  part(name) {
+    return this.element.querySelector(`.${name}`);
   }
 
   get player() {
@@ -211,6 +223,8 @@ class Card {
 
   /** Plays with sound from the start; a preview that is already running becomes the player. */
   play() {
+    // The button that was pressed is about to vanish, and the keys with it.
+    this.element.focus({ preventScroll: true });
     if (this.player) this.player.restart();
     else this.open({ withSound: true });
   }
@@ -321,20 +335,22 @@ class Player {
     const address = webAddress(this.moment.src);
     if (!address) return this.fail("unreachable");
     this.card.state = "loading";
+    this.video.muted = !this.withSound;
     this.dress();
     this.video.src = address;
-    this.card.screen.replaceChildren(this.video);
+    this.card.part("screen").replaceChildren(this.video);
   }
 
   /** Once finished, our own two buttons stand where the browser's would be, except full screen. */
   dress() {
     const finished = this.card.state === "finished" && !this.video.matches(":fullscreen");
-    this.video.muted = !this.withSound;
     this.video.controls = this.withSound && !finished;
   }
 
   /** Plays the moment from its start, with sound. */
   restart() {
+    // Only a preview is muted by us; who muted a player wants it to stay so.
+    if (!this.withSound) this.video.muted = false;
     this.withSound = true;
     this.endless = false;
     this.dress();
@@ -348,8 +364,8 @@ class Player {
 
   playOn() {
     this.endless = true;
+    this.card.element.focus({ preventScroll: true });
     this.run();
-    this.card.element.focus();
   }
 
   toggle() {
@@ -437,7 +453,8 @@ class Player {
       this.run();
       return;
     }
-    this.card.part("on").hidden = this.video.ended;
+    const { currentTime, duration } = this.video;
+    this.card.part("on").hidden = currentTime > duration - NOTHING_FOLLOWS_SEC;
     this.video.pause();
     this.card.state = "finished";
     this.dress();
@@ -457,8 +474,10 @@ class Player {
   /** The browser says only "not supported"; our own server can be asked for more. */
   async explain() {
     const address = webAddress(this.moment.src);
-    if (this.video.error?.code === MediaError.MEDIA_ERR_DECODE) return this.fail("undecodable");
-    if (new URL(address).origin !== location.origin) return this.fail("unreachable");
+    const code = this.video.error?.code;
+    const ours = new URL(address).origin === location.origin;
+    if (code === MediaError.MEDIA_ERR_DECODE) return this.fail("undecodable");
+    if (code === MediaError.MEDIA_ERR_NETWORK || !ours) return this.fail("unreachable");
     const problem = await fetch(address, { method: "HEAD" }).then(
       (answer) => (answer.ok ? "undecodable" : answer.status === 404 ? "missing" : "unreachable"),
       () => "unreachable",

@@ -40,7 +40,7 @@ POSTER_HEADERS = {"Cache-Control": "private, max-age=86400", "X-Content-Type-Opt
 PLACEHOLDER_HEADERS = {"Cache-Control": "private, max-age=60", "X-Content-Type-Options": "nosniff"}
 PLACEHOLDER = """\
 <svg xmlns="http://www.w3.org/2000/svg" width="480" height="270" viewBox="0 0 480 270">
-<rect width="480" height="270" fill="#1b1e20"/>
+<rect width="480" height="270" fill="#1c1f20"/>
 <g fill="none" stroke="#5c6468" stroke-width="4" stroke-linejoin="round">
 <rect x="192" y="99" width="96" height="72" rx="10"/><path d="M230 120v30l25-15z"/></g>
 </svg>

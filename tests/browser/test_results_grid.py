@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from components.results_grid import clock
 from tests.media import Picture, make_video
 
 ROOT = Path(__file__).parents[2]
@@ -281,6 +282,20 @@ def test_a_click_turns_the_preview_into_a_player_from_the_start(page: Page, orig
     assert seconds(card, "start") <= current_time(card) < seconds(card, "start") + 5
 
 
+def test_a_viewer_who_mutes_a_player_is_not_overruled(page: Page, origin: str) -> None:
+    card = open_case(page, origin, "longer").first
+    play(card)
+    expect_state(card, "playing")
+    card.locator("video").evaluate("video => { video.muted = true }")
+    card.press("Space")
+    expect_state(card, "paused")
+    card.press("Space")
+    expect_state(card, "playing")
+    card.press("Enter")
+    expect_state(card, "playing")
+    assert card.locator("video").evaluate("video => video.muted")
+
+
 def test_only_one_card_plays_at_a_time(page: Page, origin: str) -> None:
     cards = open_case(page, origin, "longer")
     play(cards.nth(0))
@@ -312,6 +327,16 @@ def test_escape_stops_and_gives_the_poster_back(page: Page, origin: str) -> None
     expect(card.locator("video")).to_have_count(0)
     expect(card.locator(".poster")).to_be_visible()
     expect(card).to_be_focused()
+
+
+def test_the_keys_work_after_a_click_too(page: Page, origin: str) -> None:
+    card = open_case(page, origin, "longer").first
+    card.locator(".picture").click()
+    expect_state(card, "playing")
+    page.keyboard.press("Space")
+    expect_state(card, "paused")
+    page.keyboard.press("Escape")
+    expect_state(card, "idle")
 
 
 def test_space_pauses_and_goes_on(page: Page, origin: str) -> None:
@@ -457,6 +482,22 @@ def test_a_card_says_what_it_is_in_text_and_in_numbers(page: Page, origin: str) 
     expect(card.locator(".option")).to_be_hidden()
     expect(cards.nth(1).locator(".option")).to_have_text("audio")
     expect(cards.nth(1).locator(".why")).to_have_text("Line 2 of the reasons")
+
+
+@pytest.mark.parametrize(
+    ("second", "tenths", "text"),
+    [
+        (0, False, "0:00"),
+        (59.96, False, "0:59"),
+        (11.9999999, False, "0:12"),
+        (754.2, False, "12:34"),
+        (3661.5, False, "1:01:01"),
+        (12.345, True, "0:12.3"),
+        (3599.96, True, "59:59.9"),
+    ],
+)
+def test_times_are_written_as_people_read_them(second: float, tenths: bool, text: str) -> None:
+    assert clock(second, tenths=tenths) == text
 
 
 def test_a_title_with_markup_stays_text(page: Page, origin: str) -> None:
