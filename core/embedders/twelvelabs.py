@@ -58,6 +58,9 @@ _DOWNLOAD_BYTES = 2_000 * MB
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 _UPLOAD_TIMEOUT_SEC = 600
 _QUERY_ATTEMPTS = 4
+# A task that is paid for is waited for through an outage of some ten minutes.
+_POLL_ATTEMPTS = 30
+_POLL_PATIENCE_SEC = 1800
 _FIRST_POLL_SEC = 2.0
 _LONGEST_POLL_SEC = 15.0
 _POLL_GROWTH = 1.5
@@ -248,6 +251,8 @@ class TwelveLabsEmbedder:
             raise RecipeError("There is nothing to search for yet.", "Type a few words.")
         try:
             return self._query(self._shape.text(words))
+        except _Gone:
+            raise
         except UnsupportedMedia as error:
             raise UnsupportedMedia(error.message, self._shorten()) from error
 
@@ -282,7 +287,8 @@ class TwelveLabsEmbedder:
     ) -> list[EmbeddedSegment]:
         """Every segment of a video at a URL or in a file; see `Embedder.embed_video`.
 
-        Checkpoint keys: asset_id, filename, asked_at, options, task_id; empty means not yet.
+        Checkpoint keys: asset_id and filename of an upload, options and has_audio of the request,
+        asked_at (when its POST was about to leave), task_id. An empty value means not yet.
 
         Raises:
             MediaError: for a file or address that cannot be used.
@@ -321,7 +327,10 @@ class TwelveLabsEmbedder:
         sleep: Callable[[float], None] | None = None,
         **limits: int,
     ) -> T:
-        """What `ask` answers, tried again while that may help, its failures in our words."""
+        """What `ask` answers, tried again while that may help, its failures in our words.
+
+        `sleep` is how to wait; `limits` are those of call_with_retry.
+        """
 
         def attempt() -> T:
             with _translated(self._settings.twelvelabs_api_key):
@@ -534,7 +543,12 @@ class TwelveLabsEmbedder:
     def _retrieved_task(self, run: _Run) -> EmbeddingTaskResponse:
         task_id = run.saved("task_id")
         try:
-            return self._call(lambda: self._client.embed.v_2.tasks.retrieve(task_id), run.wait)
+            return self._call(
+                lambda: self._client.embed.v_2.tasks.retrieve(task_id),
+                run.wait,
+                attempts=_POLL_ATTEMPTS,
+                total_sec=_POLL_PATIENCE_SEC,
+            )
         except _Gone as error:
             raise _expired() from error
 
@@ -843,7 +857,10 @@ def _of_answer(status: int, body: object, headers: Mapping[str, str], secret: st
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         return _rejection(status, code, said)
     if status == httpx.codes.NOT_FOUND:
-        return _Gone(said or "Twelve Labs has nothing under this address.", "Add the video again.")
+        return _Gone(
+            said or "Twelve Labs has nothing under this address.",
+            "Check TWELVELABS_BASE_URL if it is set; otherwise add the video again.",
+        )
     if status == httpx.codes.REQUEST_TIMEOUT or status >= httpx.codes.INTERNAL_SERVER_ERROR:
         return EmbedderUnavailable(
             f"Twelve Labs has a problem (status {status}).", "Try again later."

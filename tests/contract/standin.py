@@ -755,6 +755,8 @@ def _handler(service: StandIn) -> type[BaseHTTPRequestHandler]:
 
 
 def _pattern(path: str) -> str:
+    if not path.startswith(f"{ROOT}/"):
+        return "nowhere"
     inner = path.removeprefix(ROOT)
     return re.sub(r"^(/embed-v2/tasks|/assets)/[^/]+$", r"\1/{id}", inner)
 

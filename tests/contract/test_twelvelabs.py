@@ -35,7 +35,6 @@ from core.errors import (
     UnsupportedMedia,
 )
 from core.models import EmbeddedSegment, MediaInfo, Stage
-from core.retry import ATTEMPTS
 from core.settings import MODELS, Settings
 from tests.contract.conftest import KEY, Clock, Recorder, encoded
 from tests.contract.standin import Fault, Json, Medium, StandIn
@@ -434,6 +433,12 @@ def test_polls_become_rarer(make: Make, service: StandIn, clock: Clock) -> None:
     assert clock.now > 100
 
 
+def test_an_outage_does_not_end_the_wait_for_what_is_paid(make: Make, service: StandIn) -> None:
+    service.fail("GET /embed-v2/tasks/{id}", 503, times=20)
+    assert embed(make())
+    assert len(service.tasks) == 1
+
+
 def test_a_cancelled_job_ends_within_a_second_of_waiting(
     make: Make, service: StandIn, clock: Clock
 ) -> None:
@@ -516,7 +521,7 @@ def test_every_status_in_either_shape_is_one_of_ours(
 ) -> None:
     embedder = make()
     for body in (NESTED, FLAT):
-        service.fail(endpoint, status, body, times=ATTEMPTS)
+        service.fail(endpoint, status, body, times=50)
         with pytest.raises(EXPECTED[status]) as caught:
             use(embedder, endpoint, silent)
         service.forgive()
@@ -616,7 +621,7 @@ def test_a_query_survives_a_broken_connection(
 def test_an_answer_that_is_no_answer_means_unavailable(
     make: Make, service: StandIn, endpoint: str, content: bytes
 ) -> None:
-    service.misbehave(endpoint, Fault(content=content, headers={"Content-Type": "text/html"}), 20)
+    service.misbehave(endpoint, Fault(content=content, headers={"Content-Type": "text/html"}), 50)
     with pytest.raises(EmbedderUnavailable):
         use(make(), endpoint, RED_CAR)
 
@@ -772,6 +777,12 @@ def test_a_text_that_is_too_long_is_to_be_shortened(make: Make, words: int) -> N
     embedder = make("marengo3.0" if words == 501 else "marengo3.5")
     with pytest.raises(UnsupportedMedia, match="Shorten the text"):
         embedder.embed_text("word " * words)
+
+
+def test_a_wrong_base_url_is_not_blamed_on_the_text(make: Make, service: StandIn) -> None:
+    with pytest.raises(EmbedderError) as caught:
+        make(twelvelabs_base_url=service.url.removesuffix("/v1.3")).embed_text("a red car")
+    assert "TWELVELABS_BASE_URL" in caught.value.hint
 
 
 def test_a_span_that_is_empty_is_refused(make: Make, half_minute: Path) -> None:
