@@ -116,6 +116,9 @@ def _row(library: Library, job: Job) -> None:
         with st.container(gap="xxsmall"):
             st.text(job.title)
             if job.stage is Stage.FAILED:
+                # A name made from an address says too little about which one it was.
+                if "://" in job.source:
+                    st.text(job.source)
                 st.text(f"{job.error} {job.hint}".strip())
             elif job.stage is Stage.CANCELLED:
                 st.caption(_WORDS[job.stage])
