@@ -104,7 +104,8 @@ def make(films: Iterable[Film] = FILMS, *, force: bool = False) -> list[Path]:
         unfinished.replace(path)
         written.append(path)
         print(f"{film.file}  {film.seconds} s  {path.stat().st_size / 1e6:.2f} MB", flush=True)
-    _credit(written)
+    if written:
+        _credit(written)
     return written
 
 

@@ -164,9 +164,8 @@ def jellyfish() -> Scene:
         for x, y, size, phase, colours in swarm:
             beat = 2.4 * second + phase
             lift = 0.012 * second * (0.8 + size) + 0.018 * np.sin(beat)
-            _jelly(
-                canvas, (x + 0.015 * np.sin(0.5 * second + phase), y - lift), size, beat, colours
-            )
+            centre = (x + 0.015 * np.sin(0.5 * second + phase), y - lift)
+            _jelly(canvas, centre, size, beat, colours)
         return canvas
 
     return at
@@ -190,6 +189,7 @@ def _plankton(specks: Specks, second: float) -> Array:
 def _jelly(
     canvas: Canvas, centre: Point, size: float, beat: float, colours: tuple[str, str]
 ) -> None:
+    """A bell with a scalloped rim, ribs and a highlight; `beat` is where it is in its pulse."""
     squeeze = 0.10 * np.sin(beat)
     width, height = size * (1 - squeeze), size * 0.86 * (1 + 0.8 * squeeze)
     _tentacles(canvas, centre, size, width, beat, colours)
@@ -209,6 +209,7 @@ def _jelly(
 def _tentacles(
     canvas: Canvas, centre: Point, size: float, width: float, beat: float, colours: tuple[str, str]
 ) -> None:
+    """Many thin threads at the rim and four soft arms in the middle, all of them waving."""
     threads, arms = Stencil(), Stencil()
     steps = np.linspace(0, 1, 28)
     for n in range(15):
@@ -217,12 +218,12 @@ def _tentacles(
         wave = 0.13 * size * steps * np.sin(6.5 * steps - beat * 0.8 + 0.6 * n)
         x = centre[0] + start * width * (1 - 0.35 * steps) + wave
         y = centre[1] + 0.06 * size + length * steps
-        threads.line([(float(a), float(b)) for a, b in zip(x, y, strict=True)], 0.0028, 0.8)
+        threads.line(list(zip(x.tolist(), y.tolist(), strict=True)), 0.0028, 0.8)
     for n in range(4):
         wave = 0.16 * size * np.sin(8 * steps - beat * 0.7 + 1.4 * n) * steps
         x = centre[0] + (n - 1.5) * 0.2 * width + wave
         y = centre[1] + size * 1.55 * steps
-        arms.line([(float(a), float(b)) for a, b in zip(x, y, strict=True)], 0.085 * size, 0.9)
+        arms.line(list(zip(x.tolist(), y.tolist(), strict=True)), 0.085 * size, 0.9)
     fade = ramp(1.05 - (Y - np.float32(centre[1])) / (size * 3.1))
     canvas.light(arms.mask(0.006) * fade, colours[1], 0.42)
     canvas.light(threads.mask() * fade, colours[0], 0.55)
@@ -232,17 +233,14 @@ def eclipse() -> Scene:
     """The moon slides over the sun; at totality the corona and the stars come out."""
     centre, radius = (0.5 * ASPECT, 0.5), 0.19
     sky = stars(95, 420, 1.0)
-    angle = np.arctan2(Y - np.float32(centre[1]), X - np.float32(centre[0]))
-    away = distance(centre) / radius
-    streamers = _streamers(angle, away)
+    streamers = _streamers(centre, radius)
     grain = 0.9 + 0.1 * window(clouds(96, 22, octaves=4), 0)
     surface = (rgb("#fff0c4") * grain[..., None]).astype(np.float32)
 
     def at(second: float) -> Canvas:
         passed = second - 6
-        travel = (
-            0.0125 * passed * abs(passed)
-        )  # slower around totality, which is what one waits for
+        # Slower around totality, which is what one waits for.
+        travel = 0.0125 * passed * abs(passed)
         moon = (centre[0] - travel, centre[1] + 0.28 * travel)
         total = 1 - smooth(abs(passed), 0.75, 1.6)
         top, bottom = mixed("#16233f", "#02030a", total), mixed("#2c3a58", "#0a0c1c", total)
@@ -253,17 +251,18 @@ def eclipse() -> Scene:
         sun, shadow = disc(centre, radius), disc(moon, radius * 1.06)
         canvas.paint(sun, surface)
         # By daylight the moon shows only where it hides the sun.
-        canvas.paint(
-            shadow * np.maximum(sun, np.float32(total)), mixed("#1c2740", "#04050c", total)
-        )
+        visible = shadow * np.maximum(sun, np.float32(total))
+        canvas.paint(visible, mixed("#1c2740", "#04050c", total))
         _diamond(canvas, centre, radius, passed)
         return canvas
 
     return at
 
 
-def _streamers(angle: Array, away: Array) -> Array:
+def _streamers(centre: Point, radius: float) -> Array:
     """The corona: brightest at the rim, with long soft rays."""
+    angle = np.arctan2(Y - np.float32(centre[1]), X - np.float32(centre[0]))
+    away = distance(centre) / radius
     random = np.random.default_rng(97)
     rays = np.zeros_like(angle)
     for n in range(2, 26):

@@ -18,7 +18,7 @@ from samples.evaluate import evaluate
 from samples.films import sound
 from samples.films.film import Film, in_turn, write_film
 from samples.films.paint import FRAMES_PER_SECOND, Canvas, Scene, vertical
-from samples.make import FILMS
+from samples.make import FILMS, make
 
 SHAREABLE = {"Apache-2.0", "CC BY 2.5", "CC BY 3.0", "CC0", "ISC", "MIT", "Public domain"}
 
@@ -90,6 +90,10 @@ def test_the_library_is_varied_long_enough_mostly_with_sound_and_small() -> None
     assert sum(info.duration for info in infos) >= 4 * 60
     assert sum(info.has_audio for info in infos) > len(infos) / 2
     assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 15e6
+
+
+def test_making_keeps_the_films_that_are_there() -> None:
+    assert make() == []
 
 
 @pytest.mark.parametrize("film", FILMS, ids=lambda film: film.file)
