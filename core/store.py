@@ -425,12 +425,20 @@ class VectorStore:
         with self._connection.writing:
             client = self._client()
             self._connection.check_room(room_for * self._dimension * 4)
-            try:
-                with _translated(doing, self._connection.where):
-                    yield client
-            except StoreError:
-                self._connection.drop()
-                raise
+            with self._all_or_dropped(doing):
+                yield client
+
+    @contextmanager
+    def _all_or_dropped(self, doing: str) -> Iterator[None]:
+        """Lets go of a Lite file when a step that writes to it fails; the next call reopens it."""
+        try:
+            with _translated(doing, self._connection.where):
+                yield
+        except CollectionMismatch:
+            raise
+        except StoreError:
+            self._connection.drop()
+            raise
 
     def _client(self) -> Any:
         """A client whose collection is loaded; opens the file again where it was let go."""
@@ -440,12 +448,20 @@ class VectorStore:
         with self._connection.lock:
             if self._closed:
                 raise StoreUnavailable("The library is closed.", "Open it again.")
-            client = self._connection.open()
-            if client is not self._prepared:
-                with _translated("open the collection", self._connection.where):
-                    self._prepare(client)
-                self._prepared = client
-            return client
+            try:
+                self._prepared = self._opened()
+            except _BrokenIndex:
+                # A disk that was full leaves half an index behind. The rows are elsewhere.
+                self._connection.forget_indexes(self.collection)
+                self._prepared = self._opened()
+            return self._prepared
+
+    def _opened(self) -> Any:
+        client = self._connection.open()
+        if client is not self._prepared:
+            with self._all_or_dropped("open the collection"):
+                self._prepare(client)
+        return client
 
     def _prepare(self, client: Any) -> None:
         name = self.collection
@@ -592,6 +608,9 @@ class _Server:
     def check_room(self, size: int) -> None:
         """Nothing: the server's disk is not ours to see."""
 
+    def forget_indexes(self, collection: str) -> None:
+        """Nothing: a server looks after its indexes."""
+
     def drop(self) -> None:
         """Nothing: a failed call leaves a server as it was."""
 
@@ -655,6 +674,12 @@ class _LiteFile:
                 "Free some space and try again; nothing was stored.",
             )
 
+    def forget_indexes(self, collection: str) -> None:
+        """Removes the built indexes of a closed file; loading builds them again from the rows."""
+        logger.warning("Rebuilding the search index of %s", collection)
+        for index in (self._path / "collections" / collection).rglob("*.idx"):
+            index.unlink()
+
     def drop(self) -> None:
         """Closes the file. Its log brings back every acknowledged row when it is next opened."""
         if self.client is None:
@@ -691,32 +716,57 @@ def _lite_path(uri: str) -> Path:
             f"MILVUS_URI is {uri!r}.",
             "Use a path that ends in .db, or the address of a server such as http://host:19530.",
         )
-    return Path(uri).expanduser().resolve()
+    try:
+        return Path(uri).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise StoreUnavailable(
+            f"MILVUS_URI is {uri!r}, which is no usable path.", "Set it to another path."
+        ) from error
 
 
 def _look_before_opening(path: Path) -> None:
     """Says why a Lite file cannot be opened; pymilvus says "failed" whatever the cause."""
-    if path.is_file():
-        with path.open("rb") as file:
-            old = file.read(15) == b"SQLite format 3"
-        raise StoreUnavailable(
-            f"{path} was written by an older Milvus Lite or another program."
-            if old
-            else f"{path} is not a Milvus Lite database.",
-            "Move it aside and add the videos again, or set MILVUS_URI to another path.",
-        )
     try:
+        if path.is_file():
+            raise _not_a_database(path)
         path.mkdir(parents=True, exist_ok=True)
         lock = os.open(path / "LOCK", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise StoreUnavailable(
-            f"{path} cannot be written: {error.strerror}.",
+            f"{path} cannot be opened for writing: {error.strerror}.",
             "Give this user the right to write there, or set MILVUS_URI to another path.",
         ) from error
     try:
         _try_lock(lock, path)
     finally:
         os.close(lock)
+    _check_manifests(path)
+
+
+def _check_manifests(path: Path) -> None:
+    """Stops at a broken manifest: Lite would delete every data file that it does not name."""
+    files = path.glob("collections/*/partitions/*/data/*.parquet")
+    for folder in sorted({file.parents[3] for file in files}):
+        manifest = folder / "manifest.json"
+        try:
+            whole = isinstance(json.loads(manifest.read_bytes()), dict)
+        except (OSError, ValueError):
+            whole = False
+        if not whole:
+            raise StoreUnavailable(
+                f"{path} is damaged: {manifest} cannot be read.",
+                "Bring back a copy of it, or move it aside and add the videos again.",
+            )
+
+
+def _not_a_database(path: Path) -> StoreUnavailable:
+    with path.open("rb") as file:
+        old = file.read(15) == b"SQLite format 3"
+    what = "was written by an older Milvus Lite" if old else "is a file of another program"
+    return StoreUnavailable(
+        f"{path} {what}.",
+        "Move it aside and add the videos again, or set MILVUS_URI to another path.",
+    )
 
 
 def _try_lock(lock: int, path: Path) -> None:
@@ -735,16 +785,33 @@ def _try_lock(lock: int, path: Path) -> None:
 
 # --- errors ---------------------------------------------------------------------------------------
 
+
+class _BrokenIndex(StoreUnavailable):
+    """A built index of a Lite file cannot be read."""
+
+
 # What the text of a failure says -> what to tell. The first match counts.
 _CAUSES: tuple[tuple[str, type[StoreError], str, str], ...] = (
     (
-        r"no space left|file too large|quota exceeded|errno (28|27|122)\b",
+        r"no space left|file too large|disk quota|errno (28|27|122)\b",
         StoreUnavailable,
         "The disk that holds {where} is full.",
         "Free some space and try again; everything stored before is safe.",
     ),
     (
-        r"parquet|unexpected end of stream|is not recognized|manifest",
+        r"open local milvus failed",
+        StoreUnavailable,
+        "{where} cannot be opened.",
+        "Close other programs that use it, or move it aside and add the videos again.",
+    ),
+    (
+        r"faiss|\.idx\b",
+        _BrokenIndex,
+        "The search index inside {where} is damaged.",
+        "Close Seekpoint, delete the .idx files in that folder and start again: it rebuilds them.",
+    ),
+    (
+        r"parquet|corrupt|unexpected end of stream|schema file|manifest|errno 17\b",
         StoreUnavailable,
         "{where} is damaged.",
         "Bring back a copy of it, or move it aside and add the videos again.",
@@ -762,6 +829,12 @@ _CAUSES: tuple[tuple[str, type[StoreError], str, str], ...] = (
         "Ask its owner for the right to read and write, or change MILVUS_TOKEN.",
     ),
     (
+        r"unimplemented",
+        StoreUnavailable,
+        "{where} does not understand what is asked of it.",
+        "Check that MILVUS_URI is the address of a Milvus of version 2.3.5 or newer.",
+    ),
+    (
         r"deadline_?exceeded|timed? ?out",
         StoreUnavailable,
         "No answer came in time from {where}.",
@@ -774,16 +847,10 @@ _CAUSES: tuple[tuple[str, type[StoreError], str, str], ...] = (
         "Wait a moment and try again.",
     ),
     (
-        r"unavailable|fail(ed)? connecting|connect|closed channel|channel closed",
+        r"unavailable|fail(ed)? connecting|closed channel|channel closed|should create connection",
         StoreUnavailable,
         "The connection failed to {where}.",
         "Check MILVUS_URI and whether the server is running, then try again.",
-    ),
-    (
-        r"open local milvus failed",
-        StoreUnavailable,
-        "{where} cannot be opened.",
-        "Close other programs that use it, or move it aside and add the videos again.",
     ),
 )
 
@@ -808,11 +875,27 @@ def _explained(error: Exception, doing: str, where: str) -> StoreError:
         if re.search(pattern, detail, re.IGNORECASE):
             text = message.format(where=where)
             return kind(text[0].upper() + text[1:], hint)
-    return StoreError(f"Could not {doing}: {detail}.", "Try again; the log has the details.")
+    return StoreError(
+        f"{where} could not {doing}: {detail.rstrip('.')}.", "Try again; the log has the details."
+    )
 
 
-def _detail(error: Exception) -> str:
-    """The words of an error without its class: pymilvus and gRPC keep them in different places."""
+def _detail(error: BaseException) -> str:
+    """The words of an error and of its cause, each once, without the names of their classes."""
+    words: list[str] = []
+    link: BaseException | None = error
+    # pymilvus says only "fail connecting" and leaves the reason in the cause. Both libraries chain
+    # errors to themselves, so the chain is not followed to its end, which it may not have.
+    for _ in range(4):
+        if link is None:
+            break
+        words.append(_words_of(link))
+        link = link.__cause__ or link.__context__
+    return "; ".join(dict.fromkeys(word for word in words if word))
+
+
+def _words_of(error: BaseException) -> str:
+    """pymilvus keeps its words in an attribute, gRPC behind two methods."""
     message = getattr(error, "message", None)
     if message:
         return str(message)
