@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -55,6 +56,18 @@ class _Source:
 
 def is_url(source: str | Path) -> bool:
     return isinstance(source, str) and "://" in source
+
+
+def normal_source(source: str | Path) -> str:
+    """One spelling per source: a trimmed address, or an absolute path that can be kept as text."""
+    if is_url(source):
+        return str(source).strip()
+    # A name that is no valid text can be neither kept nor shown; its job says it is not there.
+    path = Path(str(source).encode(errors="replace").decode().replace("\0", "?"))
+    try:
+        return str(path.expanduser().resolve())
+    except (RuntimeError, OSError):
+        return str(path.absolute())  # nobody has that home, or the links go in circles
 
 
 def default_title(source: str) -> str:
@@ -112,12 +125,11 @@ class IngestQueue:
     def add(
         self, sources: Iterable[str | Path], *, category: str, titles: Sequence[str] | None
     ) -> list[Job]:
-        named = list(dict.fromkeys(self._normal(source) for source in sources))
-        pairs = [
-            (source, (titles[i] if titles and i < len(titles) else "") or default_title(source))
-            for i, source in enumerate(named)
-        ]
-        jobs = self._state.add_jobs(pairs, category=category.strip())
+        named: dict[str, str] = {}
+        for source, title in zip_longest(map(normal_source, sources), titles or ()):
+            if source is not None:
+                named.setdefault(source, title or default_title(source))
+        jobs = self._state.add_jobs(list(named.items()), category=category.strip())
         self._announce()
         return jobs
 
@@ -151,12 +163,6 @@ class IngestQueue:
             self._state.update_job(job_id, stage=Stage.QUEUED)
             self._announce()
 
-    @staticmethod
-    def _normal(source: str | Path) -> str:
-        if is_url(source):
-            return str(source).strip()
-        return str(Path(source).expanduser().resolve())
-
     def _announce(self) -> None:
         with self._changed:
             self._changed.notify_all()
@@ -165,15 +171,16 @@ class IngestQueue:
         while not self._closing.is_set():
             try:
                 job = self._state.claim_job()
+                if job is not None:
+                    self._run(job)
             except SeekpointError:
-                logger.exception("the queue cannot be read; trying again")
+                logger.exception("the records cannot be read or written; trying again")
                 job = None
-            if job is None:
-                with self._changed:
-                    self._changed.wait(1.0)
+            if job is not None:
+                self._announce()
                 continue
-            self._run(job)
-            self._announce()
+            with self._changed:
+                self._changed.wait(1.0)
 
     def _run(self, job: Job) -> None:
         logger.info("job %s begins: %s", job.id, job.title)
@@ -207,7 +214,7 @@ class IngestQueue:
         self._check_limits(source.info)
         self._state.update_job(job.id, stage=Stage.PROBING, video_id=source.video_id)
         known = self._shelf.get(source.video_id)
-        if known is None:
+        if known is None or not self._rename(known, job, source):
             embedded = self._embedder.embed_video(
                 source.location,
                 info=source.info,
@@ -216,8 +223,6 @@ class IngestQueue:
             )
             self._state.update_job(job.id, stage=Stage.STORING)
             self._keep(job, source, embedded)
-        else:
-            self._rename(known, job)
         self._state.update_job(job.id, stage=Stage.READY, fraction=1.0)
         logger.info("job %s is ready", job.id)
 
@@ -265,19 +270,34 @@ class IngestQueue:
                 "Add a version with a higher resolution.",
             )
 
-    def _rename(self, known: StoredVideo, job: Job) -> None:
-        """The same video again: nothing is embedded, its new title and category are applied."""
+    def _rename(self, known: StoredVideo, job: Job, source: _Source) -> bool:
+        """The same video again: nothing is embedded, its new title and category are applied.
+
+        False when some of its vectors are gone: then it must be embedded again.
+        """
+        vectors = self._store.vectors([segment.id for segment in known.segments])
+        if len(vectors) < len(known.segments):
+            return False
         video = replace(known.video, title=job.title, category=job.category)
+        path = known.path
+        if path is not None and not path.is_file() and isinstance(source.location, Path):
+            # The file was moved; where it is now is where it plays from.
+            path = source.location
+            video = replace(video, video_url=source.video_url)
         if job.category != known.video.category:
-            vectors = self._store.vectors([segment.id for segment in known.segments])
             embedded = [
                 EmbeddedSegment(
-                    s.start_offset_sec, s.end_offset_sec, s.embedding_option, vectors[s.id]
+                    s.start_offset_sec,
+                    s.end_offset_sec,
+                    s.embedding_option,
+                    vectors[s.id],
+                    s.embedding_scope,
                 )
                 for s in known.segments
             ]
             self._store.upsert(video.id, video.category, video.added_at, embedded)
-        self._shelf.put(replace(known, video=video))
+        self._shelf.put(replace(known, video=video, path=path))
+        return True
 
     def _recorder(self, job: Job) -> _Recorder:
         def interrupted() -> None:

@@ -21,7 +21,13 @@ from core import export, fetch, media
 from core.embedders import create_embedder
 from core.embedders.base import Embedder
 from core.errors import MediaError, RecipeError, SeekpointError
-from core.ingest import IngestQueue, is_url, video_id_of_file, video_id_of_url
+from core.ingest import (
+    IngestQueue,
+    is_url,
+    normal_source,
+    video_id_of_file,
+    video_id_of_url,
+)
 from core.lock import DataDirLock
 from core.models import (
     Capabilities,
@@ -285,6 +291,8 @@ class Library:
         vectors = self._store.vectors([segment.id for segment in segments])
         best: dict[tuple[float, float], float] = {}
         for segment in segments:
+            if segment.id not in vectors:
+                continue  # the store lost rows; `warning` says so
             span = (segment.start_offset_sec, segment.end_offset_sec)
             score = float(np.dot(vectors[segment.id], direction)) * length
             best[span] = max(score, best.get(span, score))
@@ -336,22 +344,22 @@ class Library:
         return self.settings.data_dir / "posters" / video_id
 
     def _estimate(self, source: str | Path) -> SourceEstimate:
-        named = str(source)
+        named = normal_source(source)
         try:
-            if is_url(source):
+            if is_url(named):
                 url = fetch.check_url(named, allow_private=self.settings.allow_private_urls)
                 video_id = video_id_of_url(url)
             else:
-                video_id = video_id_of_file(Path(source))
+                video_id = video_id_of_file(Path(named))
             known = self._shelf.get(video_id)
             if known is not None:
                 seconds = known.video.duration
             else:
-                seconds = None if is_url(source) else media.probe(Path(source)).duration
+                seconds = None if is_url(named) else media.probe(Path(named)).duration
         except SeekpointError as error:
-            return SourceEstimate(named, None, None, known=False, problem=str(error))
+            return SourceEstimate(str(source), None, None, known=False, problem=str(error))
         minutes = None if seconds is None else seconds / 60
-        return SourceEstimate(named, minutes, None, known=known is not None, problem="")
+        return SourceEstimate(str(source), minutes, None, known=known is not None, problem="")
 
     def _embed_part(self, part: Part) -> Vector:
         match part.kind:
