@@ -462,6 +462,8 @@ def _video_track(
     frame = next(_decoded(container, stream), None)
     if frame is None:
         raise MediaError("There is no picture that can be read.", "Convert the file to MP4.")
+    # H.264 players want even sides.
+    width, height = (max(2, side // 2 * 2) for side in _upright_size(frame, stream))
     graph = av.filter.Graph()
     _chain(
         graph,
@@ -471,12 +473,11 @@ def _video_track(
         ("fps", f"fps={rate}:start_time=0"),
         ("trim", f"end={end - start}"),
         *_TURN_FILTERS.get(frame.rotation % 360, ()),
-        ("scale", "trunc(iw*max(sar\\,0.01)/2)*2:trunc(ih/2)*2"),
+        ("scale", f"{width}:{height}"),
         ("setsar", "1"),
         ("format", "yuv420p"),
         ("buffersink", None),
     )
-    width, height = (max(2, side // 2 * 2) for side in _upright_size(frame, stream))
     encoder = output.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast"})
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     return _Track(stream, graph, encoder, output)

@@ -29,7 +29,7 @@ from PIL import Image
 
 from core import fetch, media
 from core.embedders.base import Limits, OnProgress, Progress, unit_vector
-from core.errors import RecipeError
+from core.errors import ConfigurationError, RecipeError
 from core.models import EmbeddedSegment, MediaInfo, Stage, Vector
 from core.recipe import Media
 from core.settings import Settings
@@ -207,7 +207,7 @@ class LocalEmbedder:
     def _model(self) -> _Model:
         with self._lock:
             if self._loaded is None:
-                self._loaded = _Model(DATA)
+                self._loaded = _Model.load(DATA)
             return self._loaded
 
     def _mean(self, pictures: Iterable[Image.Image]) -> Vector:
@@ -259,6 +259,17 @@ class LocalEmbedder:
 class _Model:
     """The classifier, the word table and the concepts, as loaded from `local_data`."""
 
+    @classmethod
+    def load(cls, folder: Path) -> _Model:
+        """Raises ConfigurationError when a file is not there."""
+        try:
+            return cls(folder)
+        except FileNotFoundError as error:
+            raise ConfigurationError(
+                "The built-in embedder is not complete: its files are missing.",
+                f"Install Seekpoint again, with everything in {folder.name}.",
+            ) from error
+
     def __init__(self, folder: Path) -> None:
         import onnxruntime
 
@@ -268,7 +279,7 @@ class _Model:
         # Waiting threads would burn the second core that the app itself needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._classifier = onnxruntime.InferenceSession(
-            str(folder / "lite0_w8.onnx"), options, providers=["CPUExecutionProvider"]
+            (folder / "lite0_w8.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
         )
         self.words = _WordTable(folder / "text_table.npz")
         self._concepts = _Concepts.load(folder / "concepts.npz")

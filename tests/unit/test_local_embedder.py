@@ -12,7 +12,7 @@ from pytest_httpserver import HTTPServer
 from core.embedders import create_embedder, local
 from core.embedders.base import Progress
 from core.embedders.local import DATA, LocalEmbedder
-from core.errors import JobCancelled, MediaError, RecipeError
+from core.errors import ConfigurationError, JobCancelled, MediaError, RecipeError
 from core.models import Stage, Vector
 from core.settings import Settings
 from tests.media import Picture, make_video, solid
@@ -101,6 +101,11 @@ def test_the_text_side_gives_the_numbers_that_were_measured() -> None:
     assert np.argsort(-meaning)[:4].tolist() == [567, 909, 651, 550]
     expected = [0.33455, 0.33415, 0.33387, 0.33378]
     assert meaning[[567, 909, 651, 550]] == pytest.approx(expected, abs=1e-3)
+
+
+def test_missing_files_are_a_configuration_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="files are missing"):
+        local._Model.load(tmp_path)
 
 
 def test_every_vector_is_unit_length(embedder: LocalEmbedder, film: Path) -> None:
