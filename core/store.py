@@ -298,15 +298,7 @@ class VectorStore:
                 timeout=_READ_SEC,
                 consistency_level="Session",
             )
-        # The hits come best first, so cutting here equals a range search, which costs Lite five
-        # times the rows and servers some of their recall.
-        least = -math.inf if filters.min_score is None else filters.min_score
-        found: dict[str, ScoredSegment] = {}
-        for hit in answer[0]:
-            key, score = hit["id"], min(1.0, max(-1.0, hit["distance"]))
-            if score >= least and key not in found:
-                found[key] = ScoredSegment(_segment(key, hit["entity"]), score)
-        return sorted(found.values(), key=lambda scored: (-scored.score, scored.segment.id))
+        return _scored(answer[0], filters.min_score)
 
     def vectors(self, ids: Sequence[str]) -> dict[str, Vector]:
         """The stored unit vectors by segment id; ids that are not there are left out."""
@@ -540,6 +532,18 @@ def _segment(key: str, row: Any) -> Segment:
         row["embedding_scope"],
         row["embedding_option"],
     )
+
+
+def _scored(hits: Any, min_score: float | None) -> list[ScoredSegment]:
+    # The hits come best first, so cutting here equals a range search, which costs Lite five times
+    # the rows and servers some of their recall.
+    least = -math.inf if min_score is None else min_score
+    found: dict[str, ScoredSegment] = {}
+    for hit in hits:
+        key, score = hit["id"], min(1.0, max(-1.0, hit["distance"]))
+        if score >= least and key not in found:
+            found[key] = ScoredSegment(_segment(key, hit["entity"]), score)
+    return sorted(found.values(), key=lambda scored: (-scored.score, scored.segment.id))
 
 
 def _in_order(segments: list[Segment]) -> list[Segment]:
@@ -847,10 +851,10 @@ _CAUSES: tuple[tuple[str, type[StoreError], str, str], ...] = (
         "Wait a moment and try again.",
     ),
     (
-        r"unavailable|fail(ed)? connecting|closed channel|channel closed|should create connection",
+        r"unavailable|fail(ed)? connecting|channel closed|closed channel|is closed|create connection",
         StoreUnavailable,
         "The connection failed to {where}.",
-        "Check MILVUS_URI and whether the server is running, then try again.",
+        "Try again; if it stays so, check MILVUS_URI and whether the server is running.",
     ),
 )
 
