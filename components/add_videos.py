@@ -2,76 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 
-from components.feedback import errors_shown
+from components.feedback import show_error
 from components.format import count
-from core import Library
+from core import Library, SeekpointError
 
 _VIDEO_TYPES = ("mp4", "mov", "m4v", "webm", "mkv", "avi", "mpg", "mpeg", "ts", "ogv")
 
 
 def add_videos(library: Library) -> None:
-    """Two ways in, one category for both."""
+    """One form for both ways in; what is added joins the queue at once."""
+    st.text_area(
+        "Addresses of video files, or paths on the server, one per line",
+        key="add_sources",
+        placeholder="https://example.org/film.mp4",
+        height=110,
+    )
+    # A new key after each round empties the uploader.
+    uploads = f"add_uploads_{st.session_state.setdefault('add_round', 0)}"
+    st.file_uploader(
+        "Or video files of yours",
+        type=list(_VIDEO_TYPES),
+        accept_multiple_files=True,
+        key=uploads,
+    )
     st.text_input(
         "Category",
         key="add_category",
         max_chars=64,
         placeholder="Optional: a name to group these videos under",
     )
-    addresses, files = st.tabs(["By address", "By file"])
-    with addresses:
-        st.text_area(
-            "Addresses of video files, or paths on the server, one per line",
-            key="add_sources",
-            placeholder="https://example.org/film.mp4",
-            height=120,
-        )
-        st.button(
-            "Add",
-            key="add_by_address",
-            type="primary",
-            icon=":material/add:",
-            on_click=_add_addresses,
-            args=(library,),
-        )
-    with files:
-        key = f"add_uploads_{st.session_state.setdefault('add_round', 0)}"
-        uploads = st.file_uploader(
-            "Video files", type=list(_VIDEO_TYPES), accept_multiple_files=True, key=key
-        )
-        if st.button(
-            "Add",
-            key="add_by_file",
-            type="primary",
-            icon=":material/add:",
-            disabled=not uploads,
-        ):
-            with errors_shown(), st.spinner("Keeping the files"):
-                kept = [library.keep_upload(upload.name, upload) for upload in uploads]
-                _add(library, kept, [_stem(upload.name) for upload in uploads])
-            st.session_state["add_round"] += 1
-            st.rerun()
+    st.button(
+        "Add",
+        key="add",
+        type="primary",
+        icon=":material/add:",
+        on_click=_add,
+        args=(library, uploads),
+    )
 
 
-def _add_addresses(library: Library) -> None:
-    lines = [line.strip() for line in st.session_state["add_sources"].splitlines()]
-    sources = [line for line in lines if line]
-    if not sources:
-        st.toast("Type or paste at least one address.", icon=":material/info:")
+def _add(library: Library, uploads_key: str) -> None:
+    state = st.session_state
+    lines = [line.strip() for line in state["add_sources"].splitlines()]
+    sources: list[str | Path] = [line for line in lines if line]
+    uploads = state[uploads_key] or []
+    if not sources and not uploads:
+        st.toast("Paste an address or choose a file first.", icon=":material/info:")
         return
-    with errors_shown():
-        _add(library, sources, None)
-    st.session_state["add_sources"] = ""
-
-
-def _add(library: Library, sources: Sequence[str | Path], titles: list[str] | None) -> None:
-    jobs = library.add(sources, category=st.session_state["add_category"], titles=titles)
+    category = state["add_category"]
+    try:
+        kept = [library.keep_upload(upload.name, upload) for upload in uploads]
+        titles = [Path(upload.name).stem for upload in uploads]
+        jobs = library.add(sources, category=category)
+        jobs += library.add(kept, category=category, titles=titles)
+    except SeekpointError as error:
+        show_error(error)  # nothing was queued, and the form keeps what was typed
+        return
     st.toast(f"{count(len(jobs), 'video')} added to the queue", icon=":material/check:")
-
-
-def _stem(name: str) -> str:
-    return name.rsplit(".", 1)[0]
+    state["add_sources"] = ""
+    state["add_round"] += 1

@@ -131,16 +131,16 @@ def _filter_popover(library: Library) -> None:
             on_change=_to_address,
         )
         if len(library.capabilities.options) > 1:
-            st.segmented_control(
+            st.selectbox(
                 "Match in",
                 library.capabilities.options,
+                index=None,
                 key="search_option",
                 format_func=lambda option: _OPTION_NAMES.get(option, option),
+                placeholder="Picture and sound",
                 on_change=_to_address,
             )
-        st.segmented_control(
-            "Results", LIMITS, key="search_limit", required=True, on_change=_to_address
-        )
+        st.radio("Results", LIMITS, key="search_limit", horizontal=True, on_change=_to_address)
 
 
 def _chips() -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from components.format import clock
 from components.links import Links
 from core.models import Moment
 
@@ -61,16 +62,6 @@ def results_grid(
         key=key, data={"cards": cards, "active": active}, on_event_change=_do_nothing
     )
     return _event(result.event, {card["id"] for card in cards})
-
-
-def clock(seconds: float, *, tenths: bool = False) -> str:
-    """Seconds as m:ss or h:mm:ss, cut down as a player does, with tenths where they matter."""
-    # Rounded first, so that 11.9999999 is 0:12.
-    whole, milliseconds = divmod(round(seconds * 1000), 1000)
-    minutes, second = divmod(whole, 60)
-    hours, minute = divmod(minutes, 60)
-    text = f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
-    return f"{text}.{milliseconds // 100}" if tenths else text
 
 
 def _card(moment: Moment, links: Links, why: Mapping[str, str], top: float) -> dict[str, Any]:

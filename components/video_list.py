@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from components.feedback import errors_shown
+from components.feedback import show_error
 from components.format import clock, count
 from components.links import Links
-from core import Library, Video
+from core import Library, SeekpointError, Video
 
 _PER_PAGE = 20
 
@@ -59,14 +59,8 @@ def _row(library: Library, links: Links, video: Video) -> None:
                 st.caption(_facts(video), width="content")
                 if video.category:
                     st.text(video.category)
-        st.button(
-            "Remove",
-            key=f"remove-{video.id}",
-            icon=":material/delete:",
-            type="tertiary",
-            on_click=_confirm_removal,
-            args=(library, video),
-        )
+        if st.button("Remove", key=f"remove-{video.id}", icon=":material/delete:", type="tertiary"):
+            _confirm_removal(library, video)
 
 
 def _facts(video: Video) -> str:
@@ -83,10 +77,22 @@ def _confirm_removal(library: Library, video: Video) -> None:
         "it again. A video file you added by its path, or a video on the web, stays where it is."
     )
     with st.container(horizontal=True, horizontal_alignment="right"):
-        if st.button("Keep it"):
-            st.rerun()
-        if st.button("Remove", type="primary", key="confirm-removal"):
-            with errors_shown():
-                library.remove(video.id)
-            st.toast("Removed")
-            st.rerun()
+        kept = st.button("Keep it")
+        removed = st.button(
+            "Remove",
+            type="primary",
+            key="confirm-removal",
+            on_click=_remove,
+            args=(library, video.id),
+        )
+    if kept or removed:
+        st.rerun()
+
+
+def _remove(library: Library, video_id: str) -> None:
+    try:
+        library.remove(video_id)
+    except SeekpointError as error:
+        show_error(error)
+    else:
+        st.toast("Removed", icon=":material/check:")

@@ -42,8 +42,11 @@ class Server:
 
 
 @contextmanager
-def running_app(folder: Path, **environment: str) -> Iterator[Server]:
-    """The app on a free port with its own data directory, ended afterwards."""
+def running_app(folder: Path, *, script: str = "app.py", **environment: str) -> Iterator[Server]:
+    """An app on a free port with its own data directory, ended afterwards.
+
+    What it printed is shown by pytest when a test fails.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -55,10 +58,11 @@ def running_app(folder: Path, **environment: str) -> Iterator[Server]:
         "STREAMLIT_SERVER_PORT": str(port),
         "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
         "STREAMLIT_SERVER_HEADLESS": "true",
+        "PYTHONPATH": str(ROOT),
     }
     with server.log.open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py"],
+            [sys.executable, "-m", "streamlit", "run", script],
             cwd=ROOT,
             env=os.environ | settings | environment,
             stdout=log,
@@ -70,6 +74,7 @@ def running_app(folder: Path, **environment: str) -> Iterator[Server]:
     finally:
         process.terminate()
         process.wait(timeout=60)
+        sys.stdout.write(server.log.read_text())
 
 
 def _wait_until_healthy(server: Server, process: subprocess.Popen[bytes]) -> None:

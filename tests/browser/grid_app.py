@@ -1,6 +1,6 @@
 """A page with nothing but the results grid, for the browser tests: `?case=` chooses the moments.
 
-GRID_MEDIA is the directory of the videos, GRID_ORIGIN the address of this server.
+GRID_MEDIA is the directory of the videos.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from core.models import Hit, Moment, Segment, Video
 from core.settings import Settings
 
 MEDIA = Path(os.environ["GRID_MEDIA"])
-ORIGIN = os.environ["GRID_ORIGIN"]
+ORIGIN = f"http://127.0.0.1:{os.environ['STREAMLIT_SERVER_PORT']}"
 STARTS = (0.0, 0.04, 2.0, 3.28, 7.5, 12.345, 30.02, 41.999)  # of coded.mp4, 25 frames a second
 ROUNDED_STARTS = (1.033, 2.067, 7.033)  # of tall.mp4, 30 frames a second, kept to the millisecond
 UNKIND_TITLE = '<img src=x onerror="window.harmed=1"> **bold** $x$ ![](http://127.0.0.1:9/t.png)'

@@ -112,7 +112,7 @@ def test_a_cold_deep_link_shows_the_frame_and_its_page(tmp_path: Path, page: Pag
         expect(page.get_by_text("No videos yet.")).to_be_visible()
         for name in ("Search", "Library", "Status"):
             expect(page.get_by_role("link", name=name)).to_be_visible()
-        expect(page).to_have_title("Library")
+        expect(page).to_have_title("Seekpoint")
         expect(page.get_by_text("Page not found")).to_have_count(0)
 
 

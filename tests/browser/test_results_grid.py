@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,22 +10,11 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from components.results_grid import clock
+from tests.browser.conftest import running_app
 from tests.media import Picture, make_video
 
-ROOT = Path(__file__).parents[2]
-CHROMIUM = "/usr/bin/chromium"
-CHROMIUM_ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 BITS = 11
 # Reads the frame that stands on each player when it begins to play, and again the first frame the
 # browser presents after that: its number is written in black and white stripes.
@@ -88,60 +73,17 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def origin(media: Path) -> Iterator[str]:
-    """The address of a running page; what the server said is printed when a test fails."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    log = media / "server.log"
-    options = [f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true"]
-    with (
-        log.open("w") as output,
-        subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "tests/browser/grid_app.py", *options],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "GRID_MEDIA": str(media),
-                "GRID_ORIGIN": address,
-                "PYTHONPATH": str(ROOT),
-            },
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        ) as server,
-    ):
-        try:
-            _wait_until_healthy(address, server)
-            yield address
-        finally:
-            server.terminate()
-            server.wait(timeout=20)
-            sys.stdout.write(log.read_text())  # pytest shows it when a test fails
-
-
-def _wait_until_healthy(address: str, server: subprocess.Popen[bytes]) -> None:
-    transport = httpx.HTTPTransport(retries=8)  # waits a little longer each time
-    with httpx.Client(transport=transport, timeout=60) as client:
-        assert client.get(f"{address}/_stcore/health").text == "ok"
-    assert server.poll() is None
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
-        yield browser
-        browser.close()
+    """The address of the harness, a page of nothing but the grid."""
+    with running_app(media, script="tests/browser/grid_app.py", GRID_MEDIA=str(media)) as server:
+        yield server.url
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+def page(context: BrowserContext) -> Page:
     context.set_default_timeout(20_000)
     page = context.new_page()
     page.add_init_script(WATCH_FIRST_FRAMES)
-    yield page
-    context.close()
+    return page
 
 
 def open_case(page: Page, origin: str, case: str = "playing") -> Locator:
@@ -482,22 +424,6 @@ def test_a_card_says_what_it_is_in_text_and_in_numbers(page: Page, origin: str) 
     expect(card.locator(".option")).to_be_hidden()
     expect(cards.nth(1).locator(".option")).to_have_text("audio")
     expect(cards.nth(1).locator(".why")).to_have_text("Line 2 of the reasons")
-
-
-@pytest.mark.parametrize(
-    ("second", "tenths", "text"),
-    [
-        (0, False, "0:00"),
-        (59.96, False, "0:59"),
-        (11.9999999, False, "0:12"),
-        (754.2, False, "12:34"),
-        (3661.5, False, "1:01:01"),
-        (12.345, True, "0:12.3"),
-        (3599.96, True, "59:59.9"),
-    ],
-)
-def test_times_are_written_as_people_read_them(second: float, tenths: bool, text: str) -> None:
-    assert clock(second, tenths=tenths) == text
 
 
 def test_a_title_with_markup_stays_text(page: Page, origin: str) -> None:

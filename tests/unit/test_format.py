@@ -22,6 +22,13 @@ def test_a_clock_shows_hours_only_when_there_are_any(seconds: float, text: str) 
 
 
 @pytest.mark.parametrize(
+    ("seconds", "text"), [(11.9999999, "0:12.0"), (12.345, "0:12.3"), (3599.96, "59:59.9")]
+)
+def test_tenths_tell_times_of_one_second_apart(seconds: float, text: str) -> None:
+    assert clock(seconds, tenths=True) == text
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
     [
         (0, "about 5 s left"),
