@@ -54,7 +54,8 @@ def batch_progress(batch: Sequence[Job], now: datetime) -> tuple[float, str]:
     done = sum(overall_fraction(job) for job in batch) / len(batch)
     ready = sum(job.stage.finished for job in batch)
     words = f"Adding videos: {ready} of {len(batch)} done"
-    elapsed = (now - min(job.created_at for job in batch)).total_seconds()
+    begun = [job.started_at for job in batch if job.started_at is not None]
+    elapsed = (now - min(begun)).total_seconds() if begun else 0.0
     if done > 0.05 and elapsed > 2:
         words += ", " + time_left(elapsed * (1 - done) / done)
     return done, words

@@ -86,6 +86,13 @@ def video_id_of_file(path: Path) -> str:
     return media.content_hash(path)[:_ID_LENGTH]
 
 
+def discard_upload(path: str | Path | None, settings: Settings, state: State) -> None:
+    """Deletes our own copy of an upload once nothing plays from it; any other file stays."""
+    ours = isinstance(path, Path) and path.parent == settings.data_dir / "media"
+    if isinstance(path, Path) and ours and not state.path_in_use(path):
+        path.unlink(missing_ok=True)
+
+
 class IngestQueue:
     """Owns the worker threads. `close()` stops them between two steps and loses nothing."""
 
@@ -224,6 +231,7 @@ class IngestQueue:
             self._state.update_job(job.id, stage=Stage.STORING)
             self._keep(job, source, embedded)
         self._state.update_job(job.id, stage=Stage.READY, fraction=1.0)
+        discard_upload(source.location, self._settings, self._state)
         logger.info("job %s is ready", job.id)
 
     def _look_at(self, source: str) -> _Source:
@@ -240,6 +248,8 @@ class IngestQueue:
         try:
             with fetch.RemoteFile(url, allow_private=self._settings.allow_private_urls) as remote:
                 return media.probe(remote)
+        except fetch.NoRangeSupport:
+            return None  # it can be had, but only as a whole
         except MediaUnreachable as error:
             if not self._embedder.remote:
                 raise

@@ -23,6 +23,7 @@ from core.embedders.base import Embedder
 from core.errors import MediaError, RecipeError, SeekpointError
 from core.ingest import (
     IngestQueue,
+    discard_upload,
     is_url,
     normal_source,
     video_id_of_file,
@@ -201,6 +202,7 @@ class Library:
         job = self._state.job(job_id)
         if job is not None and job.stage.finished:
             self._state.forget_job(job_id)
+            discard_upload(Path(job.source), self.settings, self._state)
 
     def videos(self) -> list[Video]:
         """Every video, newest first."""
@@ -217,9 +219,7 @@ class Library:
         self._store.delete([segment.id for segment in stored.segments])
         self._shelf.remove(video_id)
         shutil.rmtree(self._poster_folder(video_id), ignore_errors=True)
-        kept_here = stored.path and stored.path.parent == self.settings.data_dir / "media"
-        if stored.path and kept_here and not self._state.path_in_use(stored.path):
-            stored.path.unlink(missing_ok=True)
+        discard_upload(stored.path, self.settings, self._state)
 
     def segments(self, video_id: str) -> list[Segment]:
         """Every segment of a video, in order of start; empty for an unknown video."""

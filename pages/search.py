@@ -25,20 +25,14 @@ def _empty_library(library: Library) -> None:
         )
         if library.capabilities.remote:
             minutes = library.estimate([s.path for s in samples.sample_sources()]).minutes
-            st.caption(f"That is {minutes:.0f} minutes of video on your Twelve Labs plan.")
-        st.button(
-            "Load the sample library",
-            type="primary",
-            icon=":material/play_circle:",
-            on_click=_load_samples,
-            args=(library,),
-        )
+            st.caption(
+                f"The samples use {minutes:.0f} minutes of your Twelve Labs plan.",
+                text_alignment="center",
+            )
+        if st.button("Load the sample library", type="primary", icon=":material/play_circle:"):
+            samples.load(library)
+            st.rerun()
         st.page_link("library.py", label="or add your own videos")
-
-
-def _load_samples(library: Library) -> None:
-    for sample in samples.sample_sources():
-        library.add([sample.path], category=sample.category, titles=[sample.title])
 
 
 def _suggestions(library: Library) -> None:

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 import streamlit as st
 
+import samples
 from components.feedback import opened_library
 from components.format import clock
 from core import Library
@@ -71,6 +72,10 @@ _facts(
     }
 )
 _twelve_labs(library)
+
+with st.expander("Credits of the sample library"):
+    for sample in samples.sample_sources():
+        st.text(f"{sample.title}: {sample.credit.attribution}, {sample.credit.licence}")
 
 st.subheader("Versions")
 _facts({package: version(package) for package in _PACKAGES})

@@ -11,7 +11,10 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from core import Job, Library
 
 FOLDER = Path(__file__).parent
 
@@ -65,6 +68,15 @@ def sample_sources() -> list[Sample]:
     return [
         Sample(FOLDER / entry["file"], entry["title"], entry["category"], credits[entry["file"]])
         for entry in _read("library.json")
+    ]
+
+
+def load(library: Library) -> list[Job]:
+    """Adds every clip to a library; the jobs run in the background."""
+    return [
+        job
+        for sample in sample_sources()
+        for job in library.add([sample.path], category=sample.category, titles=[sample.title])
     ]
 
 

@@ -1,31 +1,30 @@
 """How well a search finds the labelled moments: `python -m samples.evaluate`.
 
-A found segment is right when it shares at least half of itself, or half of the labelled stretch,
-with an answer: a segment may be longer than a short answer, or lie inside a long one.
+A found moment is right when it shares at least half of itself, or half of the labelled stretch,
+with an answer: a moment may be longer than a short answer, or lie inside a long one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import numpy as np
-
-from core.embedders import create_embedder
-from core.media import probe
-from core.models import Vector
-from core.settings import Settings
-from samples import Answer, Label, labels, sample_sources
+from core import Library, Settings, open_library
+from samples import Answer, Label, labels, load, sample_sources
 
 Found = tuple[str, float, float]  # file name, start and end in seconds
 Search = Callable[[str], Sequence[Found]]
 
 FIRST = 3
+EVERYTHING = 1000  # more moments than the samples have
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A labelled question and the rank, from 1, of the first right segment; None when missed."""
+    """A labelled question and the rank, from 1, of the first right moment; None when missed."""
 
     label: Label
     rank: int | None
@@ -68,7 +67,7 @@ class Report:
 def evaluate(search: Search, questions: Sequence[Label] | None = None) -> Report:
     """Ask every labelled question.
 
-    `search` gives the segments for a question, best first; what it leaves out counts as missed.
+    `search` gives the moments for a question, best first; what it leaves out counts as missed.
     """
     asked = labels() if questions is None else questions
     return Report(tuple(Row(label, _rank(search(label.query), label)) for label in asked))
@@ -89,41 +88,37 @@ def _answers(found: Found, answer: Answer) -> bool:
     return shared >= 0.5 * min(end - start, answer.end - answer.start)
 
 
-class LocalIndex:
-    """The sample library in the space of the local embedder, ranked by plain cosines."""
+@contextmanager
+def loaded_library() -> Iterator[Library]:
+    """The sample library as a visitor loads it, with the built-in embedder, in a passing folder."""
+    with (
+        TemporaryDirectory() as folder,
+        open_library(Settings(embedder="local", data_dir=Path(folder))) as library,
+    ):
+        load(library)
+        library.wait()
+        yield library
 
-    def __init__(self, settings: Settings) -> None:
-        self._embedder = create_embedder("local", settings)
-        self._segments: list[Found] = []
-        vectors: list[Vector] = []
-        for sample in sample_sources():
-            for segment in self._embedder.embed_video(
-                sample.path, info=probe(sample.path), resume={}, on_progress=lambda _: None
-            ):
-                span = (segment.start_offset_sec, segment.end_offset_sec)
-                self._segments.append((sample.path.name, *span))
-                vectors.append(segment.vector)
-        self._vectors = np.stack(vectors)
 
-    def ranked(self, query: str) -> list[tuple[float, Found]]:
-        """Every segment with its score, best first."""
-        scores = self._vectors @ self._embedder.embed_text(query)
-        return [(float(scores[n]), self._segments[n]) for n in np.argsort(-scores, kind="stable")]
+def moments_of(library: Library) -> Search:
+    """The library's own search, with every moment it has."""
+    files = {sample.path.as_uri(): sample.path.name for sample in sample_sources()}
 
-    def search(self, query: str) -> list[Found]:
-        return [found for _, found in self.ranked(query)]
+    def search(query: str) -> list[Found]:
+        return [
+            (files[moment.video.video_url], moment.start_offset_sec, moment.end_offset_sec)
+            for moment in library.search(query, limit=EVERYTHING).moments
+        ]
+
+    return search
 
 
 def main() -> None:
-    index = LocalIndex(Settings())
-    report = evaluate(index.search)
+    with loaded_library() as library:
+        report = evaluate(moments_of(library))
     for row in report.rows:
-        ranked = index.ranked(row.label.query)
-        score, (video, start, _) = ranked[(row.rank or 1) - 1]
         mark = "suggested" if row.label.suggested else ""
-        print(
-            f"{row.rank or '-':>4}  {score:.3f}  {row.label.query:36} {video} {start:.0f} s  {mark}"
-        )
+        print(f"{row.rank or 'missed':>7}  {row.label.query:36} {mark}".rstrip())
     print(report)
 
 

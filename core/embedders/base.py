@@ -57,8 +57,10 @@ class Embedder(Protocol):
     dimension: int
     options: tuple[str, ...]
     limits: Limits
-    limits_text: str  # what it cannot do, in words for users; empty when there is nothing to warn of
-    remote: bool  # True when a service does the work: it fetches URLs by itself, and it costs money
+    # What it cannot do, in words for users; empty when there is nothing to warn of.
+    limits_text: str
+    # True when a service does the work: it fetches URLs by itself, and it costs money.
+    remote: bool
 
     def embed_text(self, text: str) -> Vector: ...
 

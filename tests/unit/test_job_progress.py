@@ -19,6 +19,7 @@ def job(
     fraction: float | None = None,
     *,
     queued: float = 0.0,
+    started: float | None = None,
     finished: float | None = None,
 ) -> Job:
     return Job(
@@ -34,7 +35,7 @@ def job(
         video_id="",
         task_id="",
         created_at=at(queued),
-        started_at=None,
+        started_at=None if started is None else at(started),
         finished_at=None if finished is None else at(finished),
     )
 
@@ -76,11 +77,15 @@ def test_what_finished_before_this_batch_does_not_count() -> None:
 
 
 def test_progress_counts_videos_and_guesses_the_time_left() -> None:
-    batch = [job(Stage.READY, finished=30), job(Stage.QUEUED)]
-    assert batch_progress(batch, at(30)) == (
-        0.5,
-        "Adding videos: 1 of 2 done, about 30 s left",
-    )
+    batch = [job(Stage.READY, started=0, finished=30), job(Stage.QUEUED)]
+    words = "Adding videos: 1 of 2 done, about 30 s left"
+    assert batch_progress(batch, at(30)) == (0.5, words)
+
+
+def test_a_job_taken_up_again_a_day_later_guesses_from_its_new_start() -> None:
+    day = 86_400
+    batch = [job(Stage.EMBEDDING, 0.25, queued=0, started=day)]
+    assert batch_progress(batch, at(day + 10))[1].endswith("about 10 s left")
 
 
 def test_no_time_is_guessed_from_next_to_nothing() -> None:

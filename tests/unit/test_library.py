@@ -533,3 +533,22 @@ def test_a_job_cut_short_by_a_dying_process_is_finished_by_the_next(
         (video,) = library.videos()
         assert video.segments == len(library.segments(video.id)) == 10
         assert library.warning == ""
+
+
+def test_an_upload_of_what_is_already_here_leaves_no_copy_behind(
+    library: Library, clips: Path
+) -> None:
+    add(library, clips / "green.mp4")
+    copy = library.keep_upload("again.mp4", BytesIO((clips / "green.mp4").read_bytes()))
+    add(library, copy, title="Again")
+    assert not copy.exists()
+    assert [video.title for video in library.videos()] == ["Again"]
+
+
+def test_an_upload_that_failed_is_deleted_when_its_job_is_dismissed(library: Library) -> None:
+    copy = library.keep_upload("note.mp4", BytesIO(b"This is a note."))
+    (job,) = library.wait(library.add([copy]), timeout=TIMEOUT)
+    assert job.stage is Stage.FAILED
+    assert copy.exists()
+    library.forget(job.id)
+    assert not copy.exists()

@@ -14,7 +14,7 @@ import pytest
 from core.media import frame_at, probe
 from core.models import MediaInfo
 from samples import FOLDER, Answer, Label, Sample, labels, sample_sources, suggested_queries
-from samples.evaluate import evaluate
+from samples.evaluate import evaluate, loaded_library, moments_of
 from samples.films import sound
 from samples.films.film import Film, in_turn, write_film
 from samples.films.paint import FRAMES_PER_SECOND, Canvas, Scene, vertical
@@ -169,3 +169,11 @@ def two_colours() -> Scene:
 def plain(colour: str) -> Scene:
     background = vertical((0, colour), (1, colour))
     return lambda _: Canvas(background)
+
+
+def test_the_built_in_search_answers_the_suggested_queries_within_three_moments() -> None:
+    suggested = [label for label in labels() if label.suggested]
+    with loaded_library() as library:
+        report = evaluate(moments_of(library), suggested)
+    assert len(suggested) >= 12
+    assert report.suggested_right >= len(suggested) - 2
