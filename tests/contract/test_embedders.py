@@ -23,7 +23,7 @@ from core.models import EmbeddedSegment, MediaInfo, Stage, Vector
 from core.settings import Settings
 from tests.contract.conftest import KEY, Recorder, encoded
 from tests.contract.standin import StandIn
-from tests.contract.web import Page, Web
+from tests.web import Page, Web
 
 SEGMENT_SEC = 5
 HALF_MINUTE = MediaInfo(30.0, 640, 360, has_audio=True, codec="h264")
@@ -56,12 +56,6 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
 @pytest.fixture
 def embedder(make: Make) -> Embedder:
     return make()
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with Web() as running:
-        yield running
 
 
 def segments_of(

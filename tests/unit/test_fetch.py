@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +19,13 @@ from core.fetch import (
     download,
     fetch_bytes,
 )
-from tests.contract.web import Page, Web
 from tests.media import make_video
+from tests.web import Page, Web
 
 PUBLIC = "93.184.216.34"
 CONTENT = bytes(range(256)) * 20_000  # 5 MB, and no place looks like another's start
 
 Internet = tuple[dict[str, list[str]], list[str]]
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with Web() as running:
-        yield running
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from core import Filters, Library, Part, Recipe, Settings, Stage, StoreLocked, o
 from core.errors import ConfigurationError, RecipeError
 from core.store import VectorStore
 from tests.media import Picture, make_video, solid
+from tests.web import Page, Web
 
 SIZE = (320, 180)
 RED, BLUE, GREEN = (220, 20, 20), (20, 40, 220), (20, 170, 40)
@@ -552,3 +553,13 @@ def test_an_upload_that_failed_is_deleted_when_its_job_is_dismissed(library: Lib
     assert copy.exists()
     library.forget(job.id)
     assert not copy.exists()
+
+
+def test_a_server_that_gives_only_whole_files_is_good_enough(
+    settings: Settings, clips: Path, web: Web
+) -> None:
+    page = Page((clips / "green.mp4").read_bytes(), ranges=False)
+    with open_library(replace(settings, allow_private_urls=True)) as library:
+        (job,) = library.wait(library.add([web.put("/green.mp4", page)]), timeout=TIMEOUT)
+        assert job.stage is Stage.READY
+        assert [video.duration for video in library.videos()] == [pytest.approx(4.0, abs=0.1)]

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from pytest_httpserver import HTTPServer
 
 from core.embedders import create_embedder, local
 from core.embedders.base import Progress
@@ -16,6 +15,7 @@ from core.errors import ConfigurationError, JobCancelled, MediaError, RecipeErro
 from core.models import Stage, Vector
 from core.settings import Settings
 from tests.media import Picture, make_video, solid
+from tests.web import Page, Web
 
 
 @pytest.fixture(scope="module")
@@ -249,16 +249,12 @@ def test_what_on_progress_raises_ends_the_work(embedder: LocalEmbedder, film: Pa
 
 
 def test_a_video_behind_an_address_is_fetched_and_not_kept(
-    film: Path, tmp_path: Path, httpserver: HTTPServer
+    film: Path, tmp_path: Path, web: Web
 ) -> None:
-    httpserver.expect_request("/film.mp4").respond_with_data(
-        film.read_bytes(), content_type="video/mp4"
-    )
+    address = web.put("/film.mp4", Page(film.read_bytes()))
     embedder = LocalEmbedder(Settings(data_dir=tmp_path, allow_private_urls=True))
     heard: list[Progress] = []
-    segments = embedder.embed_video(
-        httpserver.url_for("/film.mp4"), info=None, resume={}, on_progress=heard.append
-    )
+    segments = embedder.embed_video(address, info=None, resume={}, on_progress=heard.append)
     assert np.array_equal(segments[0].vector, vectors(embedder, film)[0])
     assert heard[0].stage == Stage.UPLOADING
     assert heard[-1].stage == Stage.EMBEDDING
