@@ -111,7 +111,7 @@ def search(page: Page, text: str) -> None:
     expect(page.get_by_test_id("moment").first).to_be_visible()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
@@ -131,7 +131,7 @@ def page(context: BrowserContext) -> Page:
     return context.new_page()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sampled(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Server]:
     """A first start on an empty data directory; the sample library is loaded by its button."""
     with running_app(tmp_path_factory.mktemp("sampled")) as server:
