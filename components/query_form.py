@@ -1,155 +1,114 @@
-"""The query: one box, a picture or clip beside it, filters, and all of it in the address."""
+"""The form: one box, a picture or clip beside it, and filters folded away."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from urllib.parse import urlsplit
+from dataclasses import replace
 
 import streamlit as st
 
-from components.feedback import errors_shown
-from core import Filters, Library, Part, Recipe
+from components.format import count
+from components.query_state import (
+    CLIPS,
+    IMAGES,
+    LIMITS,
+    Asked,
+    Attached,
+    asked,
+    begin,
+    begun_with,
+    change,
+    follow_address,
+    widget_key,
+)
+from core import Library
 
-LIMITS = (12, 24, 48, 96)
-_DEFAULT_LIMIT = 24
-_IMAGES = ("jpg", "jpeg", "png", "webp")
-_CLIPS = ("mp4", "mov", "m4v", "webm", "mkv")
 _OPTION_NAMES = {"visual": "Picture", "audio": "Sound", "transcription": "Speech"}
-# The address's names for what the widgets hold.
-_TEXT, _LIKE, _VIDEOS, _OPTION, _LIMIT = "q", "like", "video", "option", "n"
+_UPLOAD_MB = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What the visitor asks for."""
-
-    recipe: Recipe
-    filters: Filters
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Attached:
-    """A picture, a clip or a moment beside the words."""
-
-    part: Part
-    name: str
-
-
-def ask(text: str) -> None:
-    """Searches for these words alone. For a callback: it writes widget states."""
-    st.session_state["search_text"] = text
-    st.session_state["search_attached"] = None
-    _to_address()
-
-
-def more_like(segment_id: str) -> None:
-    """Searches for moments like this one, under the same filters, and draws the page anew."""
-    kept = {name: st.query_params.get_all(name) for name in st.query_params if name != _TEXT}
-    st.query_params.from_dict({**kept, _LIKE: segment_id})
-    st.rerun()
-
-
-def reset_filters() -> None:
-    """Back to every video and every option. For a callback: it writes widget states."""
-    st.session_state["search_videos"] = []
-    st.session_state["search_option"] = None
-    _to_address()
-
-
-def query_form(library: Library) -> Query | None:
-    """Draws the form. Returns what is asked for, None while there is nothing to look for."""
-    _from_address(library)
+def query_form(library: Library) -> Asked:
+    """Draws the form. Returns what is asked for."""
+    options = library.capabilities.options
+    titles = {video.id: video.title for video in library.videos()}
+    follow_address(titles, options)
     st.text_input(
         "Search",
-        key="search_text",
+        begun_with().text,
+        key=widget_key("text"),
         type="search",
         placeholder="Describe the moment you are looking for",
         label_visibility="collapsed",
-        on_change=_to_address,
+        on_change=_take_text,
     )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _attach_popover()
-        _filter_popover(library)
+        _filter_popover(titles, options)
         _chips()
-    return _query()
+    return asked()
 
 
-def _query() -> Query | None:
-    state = st.session_state
-    with errors_shown():
-        recipe = _recipe(state["search_text"].strip(), state["search_attached"])
-    if recipe is None:
-        return None
-    option = state["search_option"]
-    filters = Filters(video_ids=tuple(state["search_videos"]), options=(option,) if option else ())
-    return Query(recipe, filters, state["search_limit"])
-
-
-def _recipe(text: str, attached: _Attached | None) -> Recipe | None:
-    if attached is None:
-        return Recipe.parse(text) if text else None
-    if not text:
-        return Recipe((attached.part,))
-    if attached.part.kind == "image":
-        return Recipe((replace(attached.part, text_with=text),))
-    return Recipe((*Recipe.parse(text).parts, attached.part))
+def reset_filters() -> None:
+    """Back to every video and every option. For a callback."""
+    begin(replace(asked(), videos=(), option=None))
 
 
 def _attach_popover() -> None:
     with st.popover("Picture or clip", icon=":material/image_search:"):
-        # A new key after each pick empties the uploader: what was picked is kept as a chip.
-        key = f"search_upload_{st.session_state.setdefault('search_uploads', 0)}"
         st.file_uploader(
             "A picture or a short clip",
-            type=[*_IMAGES, *_CLIPS],
-            key=key,
-            max_upload_size=32,
-            on_change=_attach_upload,
-            args=(key,),
+            type=[*IMAGES, *CLIPS],
+            key=widget_key("upload"),
+            max_upload_size=_UPLOAD_MB,
+            on_change=_take_upload,
         )
         st.text_input(
             "or its address",
-            key="search_media_url",
+            key=widget_key("url"),
             type="url",
             placeholder="https://",
-            on_change=_attach_url,
+            on_change=_take_url,
         )
 
 
-def _filter_popover(library: Library) -> None:
+def _filter_popover(titles: dict[str, str], options: tuple[str, ...]) -> None:
+    begun = begun_with()
     with st.popover("Filters", icon=":material/tune:"):
-        titles = {video.id: video.title for video in library.videos()}
         st.multiselect(
             "Videos",
             list(titles),
-            key="search_videos",
-            format_func=lambda video_id: titles.get(video_id, "a removed video"),
+            default=[video for video in begun.videos if video in titles],
+            key=widget_key("videos"),
+            format_func=lambda video: titles.get(video, "A removed video"),
             placeholder="All videos",
-            on_change=_to_address,
+            on_change=_take_filters,
         )
-        if len(library.capabilities.options) > 1:
+        if len(options) > 1:
             st.selectbox(
                 "Match in",
-                library.capabilities.options,
-                index=None,
-                key="search_option",
+                options,
+                index=options.index(begun.option) if begun.option in options else None,
+                key=widget_key("option"),
                 format_func=lambda option: _OPTION_NAMES.get(option, option),
-                placeholder="Picture and sound",
-                on_change=_to_address,
+                placeholder="Everything",
+                on_change=_take_filters,
             )
-        st.radio("Results", LIMITS, key="search_limit", horizontal=True, on_change=_to_address)
+        st.radio(
+            "Results",
+            LIMITS,
+            index=LIMITS.index(begun.limit),
+            key=widget_key("limit"),
+            horizontal=True,
+            on_change=_take_filters,
+        )
 
 
 def _chips() -> None:
-    attached: _Attached | None = st.session_state["search_attached"]
-    if attached is not None:
+    question = asked()
+    if question.attached is not None:
         with st.container(
             horizontal=True, width="content", gap="xxsmall", vertical_alignment="center"
         ):
-            st.text(attached.name)
+            st.text(question.attached.name)
             st.button(
                 "Remove",
                 key="search_detach",
@@ -157,95 +116,44 @@ def _chips() -> None:
                 type="tertiary",
                 on_click=_detach,
             )
-    filtered = len(st.session_state["search_videos"]) + bool(st.session_state["search_option"])
-    if filtered:
+    active = len(question.videos) + bool(question.option)
+    if active:
         st.button(
-            f"Clear {filtered} filter{'s' if filtered > 1 else ''}",
+            f"Clear {count(active, 'filter')}",
+            key="search_clear",
             icon=":material/filter_alt_off:",
             type="tertiary",
             on_click=reset_filters,
         )
 
 
-def _attach_upload(key: str) -> None:
-    upload = st.session_state[key]
-    if upload is None:
-        return
-    st.session_state["search_uploads"] += 1
-    st.session_state["search_attached"] = _attached(upload.name, upload.getvalue())
-    _to_address()
+def _take_text() -> None:
+    change(replace(asked(), text=st.session_state[widget_key("text")].strip()))
 
 
-def _attach_url() -> None:
-    url = st.session_state["search_media_url"].strip()
+def _take_filters() -> None:
+    state = st.session_state
+    change(
+        replace(
+            asked(),
+            videos=tuple(state[widget_key("videos")]),
+            option=state.get(widget_key("option")),
+            limit=state[widget_key("limit")],
+        )
+    )
+
+
+def _take_upload() -> None:
+    upload = st.session_state[widget_key("upload")]
+    if upload is not None:
+        begin(replace(asked(), attached=Attached.file(upload.name, upload.getvalue())))
+
+
+def _take_url() -> None:
+    url = st.session_state[widget_key("url")].strip()
     if url:
-        st.session_state["search_attached"] = _attached(urlsplit(url).path or url, url)
-        st.session_state["search_media_url"] = ""
-        _to_address()
-
-
-def _attached(name: str, source: str | bytes) -> _Attached:
-    if Path(name).suffix.lower().lstrip(".") in _CLIPS:
-        return _Attached(Part.video(source), f"Clip: {Path(name).name}")
-    return _Attached(Part.image(source), f"Picture: {Path(name).name}")
-
-
-def _like(segment_id: str) -> _Attached:
-    return _Attached(Part.segment(segment_id), "Moments like the one you picked")
+        begin(replace(asked(), attached=Attached.url(url)))
 
 
 def _detach() -> None:
-    st.session_state["search_attached"] = None
-    _to_address()
-
-
-def _to_address() -> None:
-    """Writes the state into the address: one entry in the browser's history per search."""
-    state = st.session_state
-    attached: _Attached | None = state["search_attached"]
-    like = attached is not None and attached.part.kind == "segment"
-    wanted: dict[str, str | Sequence[str]] = {
-        _TEXT: state["search_text"].strip(),
-        _LIKE: str(attached.part.source) if attached is not None and like else "",
-        _VIDEOS: state["search_videos"],
-        _OPTION: state["search_option"] or "",
-        _LIMIT: "" if state["search_limit"] == _DEFAULT_LIMIT else str(state["search_limit"]),
-    }
-    st.query_params.from_dict({name: value for name, value in wanted.items() if value})
-    state["search_address"] = _address()
-
-
-def _from_address(library: Library) -> None:
-    """Takes the state from the address when that has changed: a link, Back or Forward."""
-    state = st.session_state
-    state.setdefault("search_attached", None)
-    returning = "search_text" not in state and "search_address" in state
-    if returning and not st.query_params:
-        # The menu leads back here without the address; go on with the last search.
-        st.query_params.from_dict(dict(state["search_address"]))
-    asked = _address()
-    if asked == state.get("search_address") and not returning:
-        return
-    params = st.query_params
-    known = {video.id for video in library.videos()}
-    state["search_text"] = params.get(_TEXT, "")
-    state["search_videos"] = [id_ for id_ in params.get_all(_VIDEOS) if id_ in known]
-    option = params.get(_OPTION)
-    state["search_option"] = option if option in library.capabilities.options else None
-    limit = params.get(_LIMIT, "")
-    state["search_limit"] = int(limit) if limit in {str(n) for n in LIMITS} else _DEFAULT_LIMIT
-    _attach_from_address(params.get(_LIKE, ""))
-    state["search_address"] = asked
-
-
-def _attach_from_address(like: str) -> None:
-    """A moment is in the address; a picture or clip is not, and stays while this session lasts."""
-    attached: _Attached | None = st.session_state["search_attached"]
-    if like:
-        st.session_state["search_attached"] = _like(like)
-    elif attached is not None and attached.part.kind == "segment":
-        st.session_state["search_attached"] = None
-
-
-def _address() -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple(sorted((name, tuple(st.query_params.get_all(name))) for name in st.query_params))
+    begin(replace(asked(), attached=None))

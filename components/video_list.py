@@ -55,7 +55,7 @@ def _row(library: Library, links: Links, video: Video) -> None:
         )
         with st.container(gap="xxsmall"):
             st.text(video.title)
-            with st.container(horizontal=True, gap="small"):
+            with st.container(horizontal=True, gap="small", vertical_alignment="center"):
                 st.caption(_facts(video), width="content")
                 if video.category:
                     st.text(video.category)
@@ -65,8 +65,7 @@ def _row(library: Library, links: Links, video: Video) -> None:
 
 def _facts(video: Video) -> str:
     length = "unknown length" if video.duration is None else clock(video.duration)
-    size = f", {video.width} x {video.height}" if video.width and video.height else ""
-    return f"{length}{size}, {count(video.segments, 'segment')}"
+    return f"{length}, {count(video.segments, 'segment')}"
 
 
 @st.dialog("Remove this video?")

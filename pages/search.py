@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 import samples
@@ -9,9 +11,10 @@ from components import resources
 from components.feedback import errors_shown, opened_library
 from components.format import count
 from components.job_list import ingest_progress
-from components.query_form import Query, ask, more_like, query_form, reset_filters
+from components.query_form import query_form, reset_filters
+from components.query_state import Asked, Attached, asked, begin
 from components.results_grid import results_grid
-from core import Library, SearchResult
+from core import Library, Recipe, SearchResult
 
 _EXAMPLES = ("a person walking", "a car on a street", "a city at night", "water", "a dog")
 
@@ -46,15 +49,17 @@ def _ask_example() -> None:
     chosen = st.session_state["search_example"]
     if chosen:
         st.session_state["search_example"] = None
-        ask(chosen)
+        begin(Asked(text=chosen))
 
 
-def _search(library: Library, query: Query) -> tuple[SearchResult, dict[str, str]]:
+def _search(
+    library: Library, recipe: Recipe, question: Asked
+) -> tuple[SearchResult, dict[str, str]]:
     """The answer and why each moment is in it, kept for redraws of the same search."""
-    key = (query, library.version)
+    key = (recipe, question.filters, question.limit, library.version)
     if st.session_state.get("search_kept", (None,))[0] != key:
         with errors_shown(), st.spinner("Searching"):
-            result = library.search(query.recipe, filters=query.filters, limit=query.limit)
+            result = library.search(recipe, filters=question.filters, limit=question.limit)
             st.session_state["search_kept"] = (key, result, library.why(result))
     _, result, why = st.session_state["search_kept"]
     return result, why
@@ -77,7 +82,8 @@ def _results(library: Library, result: SearchResult, why: dict[str, str]) -> Non
         )
     event = results_grid(result.moments, links=resources.links(), why=why)
     if event is not None and event.action == "similar":
-        more_like(event.segment_id)
+        begin(replace(asked(), text="", attached=Attached.moment(event.segment_id)))
+        st.rerun()
 
 
 library = opened_library()
@@ -87,13 +93,15 @@ if not library.videos():
     ingest_progress(library)
     st.stop()
 
-query = query_form(library)
+question = query_form(library)
 ingest_progress(library)
-if query is None:
+with errors_shown():
+    recipe = question.recipe()
+if recipe is None:
     _suggestions(library)
     st.stop()
 
-result, why = _search(library, query)
+result, why = _search(library, recipe, question)
 if result.moments:
     _results(library, result, why)
 else:

@@ -17,7 +17,7 @@ _PACKAGES = ("streamlit", "twelvelabs", "pymilvus", "milvus-lite", "pandas", "py
 def _facts(rows: dict[str, str]) -> None:
     with st.container(gap="xxsmall"):
         for name, value in rows.items():
-            with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            with st.container(horizontal=True, wrap=False, gap="small"):
                 st.caption(name, width=140)
                 st.text(value)
 

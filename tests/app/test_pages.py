@@ -47,7 +47,7 @@ def test_an_empty_library_offers_the_samples_and_nothing_else_to_press(library: 
 
 def test_a_typed_query_shows_cards_and_stands_in_the_address(filled: Library) -> None:
     app = open_page()
-    app.text_input(key="search_text").set_value("a red surface").run()
+    app.text_input[0].set_value("a red surface").run()
     assert not app.exception
     assert cards(app)[0]["title"] == "Red film"
     assert app.query_params["q"] == "a red surface"
@@ -56,7 +56,7 @@ def test_a_typed_query_shows_cards_and_stands_in_the_address(filled: Library) ->
 def test_the_address_alone_restores_a_search_with_its_filters(filled: Library) -> None:
     blue = next(video for video in filled.videos() if video.title == "Blue film")
     app = open_page(q="a red surface", video=blue.id, n="12")
-    assert app.text_input(key="search_text").value == "a red surface"
+    assert app.text_input[0].value == "a red surface"
     assert {card["title"] for card in cards(app)} == {"Blue film"}
 
 
@@ -81,14 +81,14 @@ def test_a_removed_moment_in_the_address_is_explained(filled: Library) -> None:
 
 def test_a_query_of_ten_thousand_characters_is_explained(filled: Library) -> None:
     app = open_page()
-    app.text_input(key="search_text").set_value("word " * 2000).run()
+    app.text_input[0].set_value("word " * 2000).run()
     assert "10,000" in texts(app) or "9,999" in texts(app)
     assert not app.exception
 
 
 def test_words_that_are_only_spaces_search_for_nothing(filled: Library) -> None:
     app = open_page()
-    app.text_input(key="search_text").set_value("   ").run()
+    app.text_input[0].set_value("   ").run()
     assert not app.exception
     assert not app.get("bidi_component")
 

@@ -200,3 +200,44 @@ def test_the_screenshot_of_the_readme_shows_results(sampled: Server, page: Page)
     wanted = os.environ.get("SEEKPOINT_SCREENSHOT")
     picture = page.screenshot(path=ROOT / wanted if wanted else None)
     assert len(picture) > 50_000
+
+
+def test_filters_from_the_address_stand_in_the_form_when_it_is_opened(
+    sampled: Server, page: Page
+) -> None:
+    page.goto(f"{sampled.url}/?q=a+boat")
+    card = page.get_by_test_id("moment").first
+    video_id = card.get_attribute("data-video-id")
+    title = (card.locator(".title").text_content() or "").strip()
+    page.goto(f"{sampled.url}/?q=a+boat&n=48&video={video_id}")
+    expect(page.get_by_role("button", name="Clear 1 filter")).to_be_visible()
+    page.get_by_role("button", name="Filters").click()
+    expect(page.get_by_role("radio", name="48")).to_be_checked()
+    expect(page.get_by_role("button", name=title)).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Clear 1 filter").click()
+    page.wait_for_function("!new URL(location.href).searchParams.has('video')")
+    settled(page)
+    titles = page.get_by_test_id("moment").evaluate_all("all => all.map(c => c.dataset.videoId)")
+    assert len(set(titles)) > 1
+
+
+def test_a_video_is_removed_after_a_question_and_is_no_longer_found(
+    tmp_path: Path, page: Page
+) -> None:
+    rocket = next(s.path for s in samples.sample_sources() if s.path.stem == "rocket")
+    with running_app(tmp_path) as server:
+        page.goto(f"{server.url}/library")
+        page.locator("input[type=file]").set_input_files(rocket)
+        expect(page.get_by_text("rocket.mp4")).to_be_visible()
+        page.get_by_role("button", name="Add", exact=True).click()
+        expect(page.get_by_text("1 video, 0:08 in all")).to_be_visible(timeout=60_000)
+        page.get_by_role("button", name="Remove", exact=True).click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Keep it").click()
+        expect(dialog).to_have_count(0)
+        expect(page.get_by_text("1 video, 0:08 in all")).to_be_visible()
+        page.get_by_role("button", name="Remove", exact=True).click()
+        dialog.get_by_role("button", name="Remove").click()
+        expect(page.get_by_text("No videos yet.")).to_be_visible()
+        assert list((server.data_dir / "media").glob("*.mp4")) == []

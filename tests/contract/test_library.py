@@ -1,0 +1,90 @@
+"""The whole library over the Twelve Labs service: add, search, restart, search again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core import Library, Part, Recipe, Settings, Stage, open_library
+from tests.contract.conftest import KEY
+from tests.contract.standin import StandIn
+
+URLS = [
+    "https://media.example/red-car-on-street.mp4",
+    "https://media.example/blue-sea-at-night.mp4",
+]
+
+Answer = list[tuple[str, float, float, float]]
+
+
+def answers(library: Library, half_minute: Path, picture: bytes) -> list[Answer]:
+    """What the library answers to words, to a picture and to a clip."""
+    recipes = [
+        Recipe.parse("red car"),
+        Recipe((Part.image(picture),)),
+        Recipe((Part.image(picture, text="blue sea"),)),
+        Recipe((Part.video(half_minute, start=2.0, end=8.0),)),
+    ]
+    return [
+        [
+            (moment.video.title, moment.start_offset_sec, moment.end_offset_sec, moment.score)
+            for moment in library.search(recipe).moments
+        ]
+        for recipe in recipes
+    ]
+
+
+@pytest.mark.parametrize("model", ["marengo3.5", "marengo3.0"])
+def test_two_urls_and_a_file_are_found_and_a_restart_gives_the_same_answers(
+    service: StandIn, tmp_path: Path, half_minute: Path, picture: bytes, model: str
+) -> None:
+    settings = Settings(
+        embedder="twelvelabs",
+        twelvelabs_api_key=KEY,
+        twelvelabs_base_url=service.url,
+        twelvelabs_model=model,
+        data_dir=tmp_path / "data",
+    )
+    with open_library(settings) as library:
+        jobs = library.wait(library.add([*URLS, half_minute], category="trial"), timeout=90)
+        assert [(job.stage, job.error) for job in jobs] == [(Stage.READY, "")] * 3
+        assert all(job.task_id for job in jobs)
+        before = answers(library, half_minute, picture)
+    assert [found[0][0] for found in (before[0], before[2])] == [
+        "red-car-on-street",
+        "blue-sea-at-night",
+    ]
+    assert all(answer == sorted(answer, key=lambda moment: -moment[3]) for answer in before)
+
+    tasks = len(service.tasks)
+    with open_library(settings) as library:
+        assert {video.model for video in library.videos()} == {model}
+        assert answers(library, half_minute, picture) == before
+    assert len(service.tasks) == tasks == 3
+
+
+def test_a_wrong_key_fails_the_job_with_what_to_do_and_keeps_it_for_a_retry(
+    service: StandIn, tmp_path: Path
+) -> None:
+    wrong = Settings(
+        embedder="twelvelabs",
+        twelvelabs_api_key="tlk_wrong",
+        twelvelabs_base_url=service.url,
+        data_dir=tmp_path / "data",
+    )
+    with open_library(wrong) as library:
+        (job,) = library.wait(library.add(URLS[:1]), timeout=60)
+        assert job.stage is Stage.FAILED
+        assert "key" in f"{job.error} {job.hint}"
+        assert "tlk_wrong" not in f"{job.error} {job.hint}"
+    right = Settings(
+        embedder="twelvelabs",
+        twelvelabs_api_key=KEY,
+        twelvelabs_base_url=service.url,
+        data_dir=tmp_path / "data",
+    )
+    with open_library(right) as library:
+        library.retry(job.id)
+        assert [done.stage for done in library.wait(timeout=60)] == [Stage.READY]
+        assert library.videos()[0].title == "red-car-on-street"
