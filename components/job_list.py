@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 import streamlit as st
 
@@ -126,27 +127,21 @@ def _row(library: Library, job: Job) -> None:
             else:
                 st.progress(overall_fraction(job), text=_WORDS[job.stage])
         if job.stage.finished:
-            st.button(
-                "Try again",
-                key=f"retry-{job.id}",
-                icon=":material/refresh:",
-                on_click=library.retry,
-                args=(job.id,),
-            )
-            st.button(
-                "Dismiss",
-                key=f"forget-{job.id}",
-                icon=":material/close:",
-                type="tertiary",
-                on_click=library.forget,
-                args=(job.id,),
-            )
+            _action("Try again", "refresh", "secondary", library.retry, job)
+            _action("Dismiss", "close", "tertiary", library.forget, job)
         else:
-            st.button(
-                "Cancel",
-                key=f"cancel-{job.id}",
-                icon=":material/close:",
-                type="tertiary",
-                on_click=library.cancel,
-                args=(job.id,),
-            )
+            _action("Cancel", "close", "tertiary", library.cancel, job)
+
+
+def _action(
+    label: str,
+    icon: str,
+    style: Literal["secondary", "tertiary"],
+    act: Callable[[str], None],
+    job: Job,
+) -> None:
+    """A button that acts in the run it causes: a callback of a fragment could show no error."""
+    if st.button(label, key=f"{label}-{job.id}", icon=f":material/{icon}:", type=style):
+        with errors_shown():
+            act(job.id)
+        st.rerun()

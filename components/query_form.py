@@ -11,6 +11,7 @@ from components.query_state import (
     CLIPS,
     IMAGES,
     LIMITS,
+    SEARCH_BOX,
     Asked,
     Attached,
     asked,
@@ -33,8 +34,7 @@ def query_form(library: Library) -> Asked:
     follow_address(titles, options)
     st.text_input(
         "Search",
-        begun_with().text,
-        key=widget_key("text"),
+        key=SEARCH_BOX,
         type="search",
         placeholder="Describe the moment you are looking for",
         label_visibility="collapsed",
@@ -128,7 +128,7 @@ def _chips() -> None:
 
 
 def _take_text() -> None:
-    change(replace(asked(), text=st.session_state[widget_key("text")].strip()))
+    change(replace(asked(), text=st.session_state[SEARCH_BOX].strip()))
 
 
 def _take_filters() -> None:

@@ -2,8 +2,8 @@
 
 The widgets of the form begin with what is asked for and report changes; nothing else is read from
 them. A round ends whenever the question comes from elsewhere (a link, Back, an example, a card):
-its widgets are left behind and new ones begin with the new question. Widgets that are told their
-value later would not do: what lies in a closed popover never hears of it.
+the widgets of the popovers are left behind and new ones begin with the new question, because what
+lies in a closed popover never hears of a value that is set later. The search box stays and is told.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ CLIPS = ("mp4", "mov", "m4v", "webm", "mkv")
 _DEFAULT_LIMIT = 24
 # The names of the address, then those of the session.
 _TEXT, _LIKE, _VIDEOS, _OPTION, _LIMIT = "q", "like", "video", "option", "n"
-_ASKED, _BEGUN_WITH, _ROUND, _ADDRESS = (
+_ASKED, _BEGUN_WITH, _ROUND, _ADDRESS, _TOLD = (
     "search_asked",
     "search_begun_with",
     "search_round",
     "search_address",
+    "search_told",
 )
+SEARCH_BOX = "search_text"
 
 Address = dict[str, list[str]]
 
@@ -107,7 +109,7 @@ def begun_with() -> Asked:
 
 
 def widget_key(name: str) -> str:
-    """The key of a widget in this round."""
+    """The key of a popover's widget in this round."""
     return f"search_{name}_{st.session_state[_ROUND]}"
 
 
@@ -127,18 +129,20 @@ def begin(question: Asked) -> None:
 def follow_address(videos: Collection[str], options: Collection[str]) -> None:
     """Begins anew when the address has changed: a link, Back or Forward.
 
-    A menu leads back here without the address, and the last question goes on.
+    A menu leads back here without the address, and the last question goes on. To be called before
+    the widgets are drawn.
     """
     state = st.session_state
+    was_elsewhere = SEARCH_BOX not in state
     if _ASKED not in state:
         begin(_read_address(Asked(), videos, options))
-        return
-    was_elsewhere = widget_key("text") not in state
-    changed = _address() != state[_ADDRESS]
-    if changed and not (was_elsewhere and not _address()):
+    elif _address() != state[_ADDRESS] and not (was_elsewhere and not _address()):
         begin(_read_address(asked(), videos, options))
     elif was_elsewhere:
         begin(asked())
+    if state.get(_TOLD) != state[_ROUND]:
+        state[_TOLD] = state[_ROUND]
+        state[SEARCH_BOX] = begun_with().text
 
 
 def _read_address(before: Asked, videos: Collection[str], options: Collection[str]) -> Asked:

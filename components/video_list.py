@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from components.feedback import show_error
+from components.feedback import errors_shown
 from components.format import clock, count
 from components.links import Links
-from core import Library, SeekpointError, Video
+from core import Library, Video
 
 _PER_PAGE = 20
+_REMOVING = "library_removing"  # the id of the video whose removal is being asked about
 
 
 def video_list(library: Library, links: Links) -> None:
@@ -60,7 +61,9 @@ def _row(library: Library, links: Links, video: Video) -> None:
                 if video.category:
                     st.text(video.category)
         if st.button("Remove", key=f"remove-{video.id}", icon=":material/delete:", type="tertiary"):
-            _confirm_removal(library, video)
+            st.session_state[_REMOVING] = video.id
+    if st.session_state.get(_REMOVING) == video.id:
+        _confirm_removal(library, video)
 
 
 def _facts(video: Video) -> str:
@@ -68,7 +71,11 @@ def _facts(video: Video) -> str:
     return f"{length}, {count(video.segments, 'segment')}"
 
 
-@st.dialog("Remove this video?")
+def _close() -> None:
+    st.session_state.pop(_REMOVING, None)
+
+
+@st.dialog("Remove this video?", on_dismiss=_close)
 def _confirm_removal(library: Library, video: Video) -> None:
     st.text(video.title)
     st.markdown(
@@ -77,21 +84,10 @@ def _confirm_removal(library: Library, video: Video) -> None:
     )
     with st.container(horizontal=True, horizontal_alignment="right"):
         kept = st.button("Keep it")
-        removed = st.button(
-            "Remove",
-            type="primary",
-            key="confirm-removal",
-            on_click=_remove,
-            args=(library, video.id),
-        )
+        removed = st.button("Remove", type="primary", key="confirm-removal")
+    if removed:
+        with errors_shown():
+            library.remove(video.id)
     if kept or removed:
+        _close()
         st.rerun()
-
-
-def _remove(library: Library, video_id: str) -> None:
-    try:
-        library.remove(video_id)
-    except SeekpointError as error:
-        show_error(error)
-    else:
-        st.toast("Removed", icon=":material/check:")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core import Library, Settings
 from core.lock import DataDirLock
 from tests.app.conftest import open_page
+from tests.media import make_video
 
 PAGES = ("search", "library", "status")
 
@@ -125,9 +128,7 @@ def test_a_video_is_removed_only_after_a_second_press(filled: Library) -> None:
     assert not app.exception
 
 
-def test_titles_reach_the_screen_as_text(library: Library, tmp_path: Any) -> None:
-    from tests.media import make_video
-
+def test_titles_reach_the_screen_as_text(library: Library, tmp_path: Path) -> None:
     title = "<img src=x onerror=alert(1)> **bold** 東京 $x$"
     library.add([make_video(tmp_path / "v.mp4", seconds=4.0)], titles=[title])
     library.wait(timeout=60)
@@ -142,9 +143,9 @@ def test_the_status_page_says_what_is_missing_for_twelve_labs(library: Library) 
     assert library.collection in texts(app)
 
 
-def test_a_wrong_setting_names_the_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    import streamlit as st
-
+def test_a_wrong_setting_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("SEEKPOINT_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("SEEKPOINT_SEGMENT_SEC", "soon")
     st.cache_resource.clear()
@@ -154,10 +155,8 @@ def test_a_wrong_setting_names_the_variable(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_a_folder_in_use_is_explained_and_tried_again(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    import streamlit as st
-
     monkeypatch.setenv("SEEKPOINT_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("SEEKPOINT_EMBEDDER", "local")
     st.cache_resource.clear()
@@ -169,3 +168,16 @@ def test_a_folder_in_use_is_explained_and_tried_again(
     assert "Another Seekpoint" not in texts(app)
     assert not app.exception
     st.cache_resource.clear()
+
+
+def test_a_failed_job_can_be_tried_again_and_dismissed(library: Library, tmp_path: Path) -> None:
+    (job,) = library.wait(library.add([tmp_path / "missing.mp4"]), timeout=30)
+    app = open_page("library")
+    assert "does not exist" in texts(app)
+    app.button(key=f"Try again-{job.id}").click().run()
+    (again,) = library.wait(timeout=30)
+    assert (again.id, again.attempts) == (job.id, 2)
+    app.button(key=f"Dismiss-{job.id}").click().run()
+    assert library.jobs() == []
+    assert "does not exist" not in texts(app)
+    assert not app.exception

@@ -213,7 +213,7 @@ def test_filters_from_the_address_stand_in_the_form_when_it_is_opened(
     expect(page.get_by_role("button", name="Clear 1 filter")).to_be_visible()
     page.get_by_role("button", name="Filters").click()
     expect(page.get_by_role("radio", name="48")).to_be_checked()
-    expect(page.get_by_role("button", name=title)).to_be_visible()
+    expect(page.get_by_role("button", name=f"Remove {title}", exact=True)).to_be_visible()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Clear 1 filter").click()
     page.wait_for_function("!new URL(location.href).searchParams.has('video')")
