@@ -36,6 +36,7 @@ bench: $(DEV) chromium ## print every figure of the README
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.local_embedder
 	$(BIN)/python -m benchmarks.start
+	$(BIN)/python -m benchmarks.fresh
 
 evaluate: $(RUNTIME) ## search quality on the sample library
 	$(BIN)/python -m samples.evaluate

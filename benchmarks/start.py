@@ -39,9 +39,7 @@ def main() -> None:
 
 def start_to_health(script: Path, data_dir: Path) -> float:
     """Starts the script on a free port, waits until it is healthy, ends it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(script)]
     options = [f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true"]
     environment = os.environ | {"SEEKPOINT_DATA_DIR": str(data_dir)}
@@ -54,7 +52,7 @@ def start_to_health(script: Path, data_dir: Path) -> float:
         stderr=subprocess.DEVNULL,
     )
     try:
-        while not _healthy(port):
+        while not healthy(port):
             if time.perf_counter() - begun > GIVE_UP_SEC or server.poll() is not None:
                 raise SystemExit(f"{script.name} did not start")
             time.sleep(0.01)
@@ -64,7 +62,15 @@ def start_to_health(script: Path, data_dir: Path) -> float:
         server.wait(timeout=30)
 
 
-def _healthy(port: int) -> bool:
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def healthy(port: int) -> bool:
+    """Whether a Streamlit server answers on this port."""
     try:
         return httpx.get(f"http://127.0.0.1:{port}/_stcore/health", timeout=5).is_success
     except httpx.TransportError:

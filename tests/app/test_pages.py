@@ -177,6 +177,7 @@ def test_a_failed_job_can_be_tried_again_and_dismissed(library: Library, tmp_pat
     app.button(key=f"Try again-{job.id}").click().run()
     (again,) = library.wait(timeout=30)
     assert (again.id, again.attempts) == (job.id, 2)
+    app.run()
     app.button(key=f"Dismiss-{job.id}").click().run()
     assert library.jobs() == []
     assert "does not exist" not in texts(app)
