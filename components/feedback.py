@@ -35,7 +35,8 @@ def opened_library() -> Library:
     from components import resources
 
     try:
-        library = resources.library()
+        with st.spinner("Opening the library"):
+            library = resources.library()
     except SeekpointError as error:
         show_error(error)
         st.button("Try again", icon=":material/refresh:")

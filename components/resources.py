@@ -21,7 +21,7 @@ def settings() -> Settings:
     return read
 
 
-@st.cache_resource(show_spinner="Opening the library", on_release=Library.close)
+@st.cache_resource(show_spinner=False, on_release=Library.close)
 def library() -> Library:
     """The open library of this process. Raises what `open_library` raises; a failure is tried
     again on the next call."""
