@@ -11,7 +11,8 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -27,16 +28,18 @@ from core.errors import (
     SeekpointError,
     UnsupportedMedia,
 )
-from core.models import EmbeddedSegment, Job, MediaInfo, Stage, Video
+from core.models import EmbeddedSegment, Job, MediaInfo, Segment, Stage, Vector, Video
 from core.settings import Settings
 from core.shelf import Shelf
 from core.state import State, StoredVideo
-from core.store import VectorStore
+from core.store import VectorStore, stored_text
+from core.uploads import Uploads
 
 logger = logging.getLogger(__name__)
 
 # Progress within a stage is written at most this often; stages and checkpoints always are.
 _PROGRESS_EVERY_SEC = 0.5
+_CLOSE_SEC = 30.0
 _ID_LENGTH = 32
 
 
@@ -63,7 +66,7 @@ def normal_source(source: str | Path) -> str:
     if is_url(source):
         return str(source).strip()
     # A name that is no valid text can be neither kept nor shown; its job says it is not there.
-    path = Path(str(source).encode(errors="replace").decode().replace("\0", "?"))
+    path = Path(_valid_text(str(source)).replace("\0", "?"))
     try:
         return str(path.expanduser().resolve())
     except (RuntimeError, OSError):
@@ -86,13 +89,6 @@ def video_id_of_file(path: Path) -> str:
     return media.content_hash(path)[:_ID_LENGTH]
 
 
-def discard_upload(path: str | Path | None, settings: Settings, state: State) -> None:
-    """Deletes our own copy of an upload once nothing plays from it; any other file stays."""
-    ours = isinstance(path, Path) and path.parent == settings.data_dir / "media"
-    if isinstance(path, Path) and ours and not state.path_in_use(path):
-        path.unlink(missing_ok=True)
-
-
 class IngestQueue:
     """Owns the worker threads. `close()` stops them between two steps and loses nothing."""
 
@@ -104,15 +100,19 @@ class IngestQueue:
         store: VectorStore,
         state: State,
         shelf: Shelf,
+        uploads: Uploads,
     ) -> None:
         self._settings = settings
         self._embedder = embedder
         self._store = store
         self._state = state
         self._shelf = shelf
+        self._uploads = uploads
         self._changed = threading.Condition()
         self._closing = threading.Event()
-        self._cancelled: set[str] = set()
+        # With the attempt, so that a late wish to cancel one never ends the next.
+        self._cancelled: set[tuple[str, int]] = set()
+        self._busy_videos: set[str] = set()
         adopted = state.requeue_unfinished()
         if adopted:
             logger.info("%d unfinished jobs of an earlier run go on", adopted)
@@ -126,8 +126,13 @@ class IngestQueue:
     def close(self) -> None:
         self._closing.set()
         self._announce()
+        deadline = time.monotonic() + _CLOSE_SEC
         for worker in self._workers:
-            worker.join(timeout=30)
+            worker.join(max(0.0, deadline - time.monotonic()))
+            if worker.is_alive():
+                logger.warning(
+                    "%s did not stop in time; the next start adopts its job", worker.name
+                )
 
     def add(
         self, sources: Iterable[str | Path], *, category: str, titles: Sequence[str] | None
@@ -135,19 +140,23 @@ class IngestQueue:
         named: dict[str, str] = {}
         for source, title in zip_longest(map(normal_source, sources), titles or ()):
             if source is not None:
-                named.setdefault(source, title or default_title(source))
-        jobs = self._state.add_jobs(list(named.items()), category=category.strip())
+                named.setdefault(source, _valid_text(title or default_title(source)))
+        # Refused here: after the embedding, which is paid for, it would be too late.
+        category = stored_text(category.strip(), "a category")
+        jobs = self._state.add_jobs(list(named.items()), category=category)
+        self._uploads.are_queued(named)
         self._announce()
         return jobs
 
     def wait(self, jobs: Sequence[Job] | None, timeout: float | None) -> list[Job]:
-        """Blocks until the jobs (or all) have finished, or the time is up; returns them as they are."""
+        """Blocks until the jobs (or all) have finished, the time is up, or the queue is closed;
+        returns them as they are."""
         wanted = None if jobs is None else {job.id for job in jobs}
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             with self._changed:
                 current = [j for j in self._state.jobs() if wanted is None or j.id in wanted]
-                if all(job.stage.finished for job in current):
+                if all(job.stage.finished for job in current) or self._closing.is_set():
                     return current
                 remaining = None if deadline is None else deadline - time.monotonic()
                 if remaining is not None and remaining <= 0:
@@ -155,19 +164,15 @@ class IngestQueue:
                 self._changed.wait(min(remaining or 1.0, 1.0))
 
     def cancel(self, job_id: str) -> None:
-        job = self._state.job(job_id)
-        if job is None or job.stage.finished:
-            return
-        self._cancelled.add(job_id)
-        if job.stage is Stage.QUEUED:
-            self._state.update_job(job_id, stage=Stage.CANCELLED)
+        """Ends a waiting job at once, a running one at its next step."""
+        if not self._state.move_job(job_id, {Stage.QUEUED}, Stage.CANCELLED):
+            job = self._state.job(job_id)
+            if job is not None and not job.stage.finished:
+                self._cancelled.add((job.id, job.attempts))
         self._announce()
 
     def retry(self, job_id: str) -> None:
-        job = self._state.job(job_id)
-        if job is not None and job.stage in {Stage.FAILED, Stage.CANCELLED}:
-            self._cancelled.discard(job_id)
-            self._state.update_job(job_id, stage=Stage.QUEUED)
+        if self._state.move_job(job_id, {Stage.FAILED, Stage.CANCELLED}, Stage.QUEUED):
             self._announce()
 
     def _announce(self) -> None:
@@ -198,6 +203,10 @@ class IngestQueue:
         except JobCancelled:
             self._state.update_job(job.id, stage=Stage.CANCELLED)
         except SeekpointError as error:
+            if self._closing.is_set():
+                # The store may have been closed under it: no fault of the video.
+                logger.info("job %s is left for the next start: %s", job.id, error)
+                return
             logger.warning("job %s failed: %s", job.id, error)
             self._fail(job, error)
         except Exception:
@@ -220,19 +229,42 @@ class IngestQueue:
         source = self._look_at(job.source)
         self._check_limits(source.info)
         self._state.update_job(job.id, stage=Stage.PROBING, video_id=source.video_id)
-        known = self._shelf.get(source.video_id)
-        if known is None or not self._rename(known, job, source):
-            embedded = self._embedder.embed_video(
-                source.location,
-                info=source.info,
-                resume=self._state.checkpoint(job.id),
-                on_progress=self._recorder(job),
-            )
-            self._state.update_job(job.id, stage=Stage.STORING)
-            self._keep(job, source, embedded)
+        with self._alone_with(source.video_id, job):
+            if not self._rename(job, source):
+                embedded = self._embedder.embed_video(
+                    source.location,
+                    info=source.info,
+                    resume=self._state.checkpoint(job.id),
+                    on_progress=_Recorder(self._state, job.id, lambda: self._stop_if_asked(job)),
+                )
+                self._state.update_job(job.id, stage=Stage.STORING)
+                self._keep(job, source, embedded)
         self._state.update_job(job.id, stage=Stage.READY, fraction=1.0)
-        discard_upload(source.location, self._settings, self._state)
+        self._uploads.discard(source.location)
         logger.info("job %s is ready", job.id)
+
+    def _stop_if_asked(self, job: Job) -> None:
+        # In this order: a job that was cancelled must not be adopted by the next start.
+        if (job.id, job.attempts) in self._cancelled:
+            raise JobCancelled("This job was cancelled.")
+        if self._closing.is_set():
+            raise _Closing
+
+    @contextmanager
+    def _alone_with(self, video_id: str, job: Job) -> Iterator[None]:
+        """Waits until no other job has this video: what that one pays for, this one then finds."""
+        with self._changed:
+            while True:
+                self._stop_if_asked(job)
+                if video_id not in self._busy_videos:
+                    break
+                self._changed.wait()
+            self._busy_videos.add(video_id)
+        try:
+            yield
+        finally:
+            self._busy_videos.discard(video_id)
+            self._announce()
 
     def _look_at(self, source: str) -> _Source:
         if is_url(source):
@@ -280,51 +312,47 @@ class IngestQueue:
                 "Add a version with a higher resolution.",
             )
 
-    def _rename(self, known: StoredVideo, job: Job, source: _Source) -> bool:
+    def _rename(self, job: Job, source: _Source) -> bool:
         """The same video again: nothing is embedded, its new title and category are applied.
 
-        False when some of its vectors are gone: then it must be embedded again.
+        False when it is new, or some of its vectors are gone: then it must be embedded.
         """
-        vectors = self._store.vectors([segment.id for segment in known.segments])
-        if len(vectors) < len(known.segments):
-            return False
-        video = replace(known.video, title=job.title, category=job.category)
-        path = known.path
-        if path is not None and not path.is_file() and isinstance(source.location, Path):
-            # The file was moved; where it is now is where it plays from.
-            path = source.location
-            video = replace(video, video_url=source.video_url)
-        if job.category != known.video.category:
-            embedded = [
-                EmbeddedSegment(
-                    s.start_offset_sec,
-                    s.end_offset_sec,
-                    s.embedding_option,
-                    vectors[s.id],
-                    s.embedding_scope,
-                )
-                for s in known.segments
-            ]
-            self._store.upsert(video.id, video.category, video.added_at, embedded)
-        self._shelf.put(replace(known, video=video, path=path))
-        return True
-
-    def _recorder(self, job: Job) -> _Recorder:
-        def interrupted() -> None:
-            if self._closing.is_set():
-                raise _Closing
-            if job.id in self._cancelled:
-                raise JobCancelled("This job was cancelled.")
-
-        return _Recorder(self._state, job.id, interrupted)
+        with self._shelf.changing:
+            known = self._shelf.get(source.video_id)
+            if known is None:
+                return False
+            vectors = self._store.vectors([segment.id for segment in known.segments])
+            if len(vectors) < len(known.segments):
+                return False
+            video = replace(known.video, title=job.title, category=job.category)
+            path = known.path
+            if path is not None and not path.is_file() and isinstance(source.location, Path):
+                # The file was moved; where it is now is where it plays from.
+                path = source.location
+                video = replace(video, video_url=source.video_url)
+            if job.category != known.video.category:
+                embedded = [_embedded(s, vectors[s.id]) for s in known.segments]
+                self._store.upsert(video.id, video.category, video.added_at, embedded)
+            self._shelf.put(replace(known, video=video, path=path))
+            return True
 
     def _keep(self, job: Job, source: _Source, embedded: Sequence[EmbeddedSegment]) -> None:
         """Vectors first, the record second: a crash in between leaves rows that nobody shows, and
         the adopted job writes the same rows again."""
-        added_at = datetime.now(UTC)
-        segments = self._store.upsert(
-            source.video_id, job.category, added_at, [_to_milliseconds(e) for e in embedded]
-        )
+        with self._shelf.changing:
+            known = self._shelf.get(source.video_id)
+            added_at = datetime.now(UTC) if known is None else known.video.added_at
+            segments = self._store.upsert(
+                source.video_id, job.category, added_at, [_to_milliseconds(e) for e in embedded]
+            )
+            if known is not None:
+                # Segments of another length have other ids; the old ones would still be found.
+                self._store.delete(list({s.id for s in known.segments} - {s.id for s in segments}))
+            self._shelf.put(self._record(job, source, segments, added_at))
+
+    def _record(
+        self, job: Job, source: _Source, segments: Sequence[Segment], added_at: datetime
+    ) -> StoredVideo:
         info = source.info
         last = max((s.end_offset_sec for s in segments), default=None)
         video = Video(
@@ -340,7 +368,22 @@ class IngestQueue:
             height=info.height if info else None,
         )
         path = source.location if isinstance(source.location, Path) else None
-        self._shelf.put(StoredVideo(video, path, tuple(segments)))
+        return StoredVideo(video, path, tuple(segments))
+
+
+def _valid_text(text: str) -> str:
+    """Text that can be kept: a name of bytes that are no text brings halves of characters along."""
+    return text.encode(errors="replace").decode()
+
+
+def _embedded(segment: Segment, vector: Vector) -> EmbeddedSegment:
+    return EmbeddedSegment(
+        segment.start_offset_sec,
+        segment.end_offset_sec,
+        segment.embedding_option,
+        vector,
+        segment.embedding_scope,
+    )
 
 
 def _to_milliseconds(segment: EmbeddedSegment) -> EmbeddedSegment:

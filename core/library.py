@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 import threading
@@ -23,7 +22,6 @@ from core.embedders.base import Embedder
 from core.errors import MediaError, RecipeError, SeekpointError
 from core.ingest import (
     IngestQueue,
-    discard_upload,
     is_url,
     normal_source,
     video_id_of_file,
@@ -48,12 +46,12 @@ from core.settings import Settings
 from core.shelf import Shelf
 from core.state import State
 from core.store import VectorStore, collection_name
+from core.uploads import Uploads
 
 logger = logging.getLogger(__name__)
 
 _KEPT_QUERY_VECTORS = 512
 _UNREACHABLE_FOR_SEC = 300.0
-_COPY_CHUNK = 1 << 20
 
 
 def open_library(settings: Settings) -> Library:
@@ -73,6 +71,8 @@ class Library:
         self.settings = settings
         with ExitStack() as opened:
             opened.callback(DataDirLock(settings.data_dir).release)
+            # Half-finished downloads of a process that died.
+            shutil.rmtree(settings.data_dir / "tmp", ignore_errors=True)
             self.embedder: Embedder = create_embedder(settings.embedder, settings)
             name, model, dimension = (
                 self.embedder.name,
@@ -92,6 +92,7 @@ class Library:
             )
             opened.callback(self._store.close)
             self._shelf = Shelf(self._state)
+            self._uploads = Uploads(settings.data_dir, self._state)
             self.warning = self._compare_row_counts()
             self._vectors = _QueryVectors(self._embed_part)
             self._no_poster_until: dict[str, float] = {}
@@ -101,6 +102,7 @@ class Library:
                 store=self._store,
                 state=self._state,
                 shelf=self._shelf,
+                uploads=self._uploads,
             )
             opened.callback(self._queue.close)
             self._opened = opened.pop_all()
@@ -156,6 +158,9 @@ class Library:
         """Queues addresses and files. Returns at once; a source named twice is queued once.
 
         What is wrong with a source shows in its job; the others go on.
+
+        Raises:
+            StoreError: for a category that cannot be stored; nothing is queued.
         """
         return self._queue.add(sources, category=category, titles=titles)
 
@@ -165,30 +170,14 @@ class Library:
         Raises:
             MediaError: when the disk refuses it; nothing half-written stays.
         """
-        folder = self.settings.data_dir / "media"
-        partial = folder / f".upload-{threading.get_ident()}-{time.monotonic_ns()}"
-        digest = hashlib.sha256()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as copy:
-                while chunk := content.read(_COPY_CHUNK):
-                    digest.update(chunk)
-                    copy.write(chunk)
-            kept = folder / (digest.hexdigest()[:32] + Path(name).suffix.lower()[:10])
-            partial.replace(kept)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise MediaError(
-                f"The upload could not be kept: {error.strerror}.",
-                "Free some space on the server's disk, then upload it again.",
-            ) from error
-        return kept
+        return self._uploads.keep(name, content)
 
     def jobs(self) -> list[Job]:
         return self._state.jobs()
 
     def wait(self, jobs: Sequence[Job] | None = None, timeout: float | None = None) -> list[Job]:
-        """Blocks until the jobs (default: all) have finished or `timeout` seconds have passed."""
+        """Blocks until the jobs (default: all) have finished, `timeout` seconds have passed, or the
+        library is closed."""
         return self._queue.wait(jobs, timeout)
 
     def cancel(self, job_id: str) -> None:
@@ -202,7 +191,7 @@ class Library:
         job = self._state.job(job_id)
         if job is not None and job.stage.finished:
             self._state.forget_job(job_id)
-            discard_upload(Path(job.source), self.settings, self._state)
+            self._uploads.discard(Path(job.source))
 
     def videos(self) -> list[Video]:
         """Every video, newest first."""
@@ -213,13 +202,14 @@ class Library:
 
         Vectors go first and the record last, so a removal that is interrupted can be repeated.
         """
-        stored = self._shelf.get(video_id)
-        if stored is None:
-            return
-        self._store.delete([segment.id for segment in stored.segments])
-        self._shelf.remove(video_id)
+        with self._shelf.changing:
+            stored = self._shelf.get(video_id)
+            if stored is None:
+                return
+            self._store.delete([segment.id for segment in stored.segments])
+            self._shelf.remove(video_id)
         shutil.rmtree(self._poster_folder(video_id), ignore_errors=True)
-        discard_upload(stored.path, self.settings, self._state)
+        self._uploads.discard(stored.path)
 
     def segments(self, video_id: str) -> list[Segment]:
         """Every segment of a video, in order of start; empty for an unknown video."""

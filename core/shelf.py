@@ -17,7 +17,8 @@ class Shelf:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._lock = threading.Lock()
+        # Held over a change of a video's vectors and its record: whoever else changes it waits.
+        self.changing = threading.RLock()
         self._stored = {stored.video.id: stored for stored in reversed(state.videos())}
         self._videos = {id_: stored.video for id_, stored in self._stored.items()}
         self.version = 0
@@ -31,12 +32,12 @@ class Shelf:
         return self._stored.get(video_id)
 
     def put(self, stored: StoredVideo) -> None:
-        with self._lock:
+        with self.changing:
             self._state.put_video(stored)
             self._replace({**self._stored, stored.video.id: stored})
 
     def remove(self, video_id: str) -> None:
-        with self._lock:
+        with self.changing:
             self._state.remove_video(video_id)
             self._replace({k: v for k, v in self._stored.items() if k != video_id})
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -85,6 +85,7 @@ class State:
 
     def __init__(self, url: str, *, collection: str) -> None:
         self._collection = collection
+        self._closed = False
         try:
             self._engine = _create_engine(url)
         except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
@@ -96,6 +97,8 @@ class State:
             _Base.metadata.create_all(self._engine)
 
     def close(self) -> None:
+        """Closes the connections. A worker that comes too late is refused, not let in again."""
+        self._closed = True
         self._engine.dispose()
 
     # Videos
@@ -263,6 +266,25 @@ class State:
                 row.video_id = video_id
             row.finished_at = time.time() if stage.finished else None
 
+    def move_job(self, job_id: str, start: Collection[Stage], to: Stage) -> bool:
+        """Moves a job on if its stage is one of `start`; says whether it was."""
+        with self._session() as session:
+            # One statement: a worker, or a second click, may get between a read and a write.
+            moved = session.scalars(
+                update(_JobRow)
+                .where(_JobRow.id == job_id, _JobRow.stage.in_([s.value for s in start]))
+                .values(
+                    stage=to.value,
+                    fraction=None,
+                    error="",
+                    hint="",
+                    finished_at=time.time() if to.finished else None,
+                )
+                .returning(_JobRow.id)
+                .execution_options(synchronize_session=False)
+            ).first()
+            return moved is not None
+
     def requeue_unfinished(self) -> int:
         """Puts every job that an earlier process left in mid-way back into the queue."""
         with self._session() as session:
@@ -284,6 +306,8 @@ class State:
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
+        if self._closed:
+            raise StoreUnavailable("The library is closed.", "Open it again.")
         with _translated(), Session(self._engine, expire_on_commit=False) as session:
             yield session
             session.commit()

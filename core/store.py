@@ -130,7 +130,12 @@ def _checked_text(text: str, where: str) -> str:
     return text
 
 
-def _stored_text(text: str, where: str) -> str:
+def stored_text(text: str, where: str) -> str:
+    """`text`, which the store can hold; `where` says in a message what it is.
+
+    Raises:
+        StoreError: for control characters, or more than MAX_TEXT_BYTES.
+    """
     size = len(_checked_text(text, where).encode())
     if size > MAX_TEXT_BYTES:
         raise StoreError(
@@ -349,8 +354,8 @@ class VectorStore:
     ) -> dict[str, dict[str, Any]]:
         """The rows to store by id; of two with one id the later one stays."""
         shared = {
-            "video_id": _stored_text(video_id, "a video's id"),
-            "category": _stored_text(category, "a category"),
+            "video_id": stored_text(video_id, "a video's id"),
+            "category": stored_text(category, "a category"),
             "added_at": added_at.timestamp(),
         }
         vectors = self._checked_vectors([segment.vector for segment in segments])
@@ -364,7 +369,7 @@ class VectorStore:
                 "id": key,
                 "start_offset_sec": start,
                 "end_offset_sec": end,
-                "embedding_scope": _stored_text(segment.embedding_scope, "a scope"),
+                "embedding_scope": stored_text(segment.embedding_scope, "a scope"),
                 "embedding_option": segment.embedding_option,
                 "embedding": vector,
             }
