@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 # Progress within a stage is written at most this often; stages and checkpoints always are.
 _PROGRESS_EVERY_SEC = 0.5
 _CLOSE_SEC = 30.0
+_RECORDS_AGAIN_SEC = 1.0
 _ID_LENGTH = 32
 
 
@@ -180,19 +181,28 @@ class IngestQueue:
             self._changed.notify_all()
 
     def _work(self) -> None:
-        while not self._closing.is_set():
+        while (job := self._next_job()) is not None:
             try:
-                job = self._state.claim_job()
-                if job is not None:
-                    self._run(job)
+                self._run(job)
             except SeekpointError:
-                logger.exception("the records cannot be read or written; trying again")
-                job = None
-            if job is not None:
-                self._announce()
-                continue
-            with self._changed:
-                self._changed.wait(1.0)
+                logger.exception("what became of job %s cannot be recorded", job.id)
+            self._announce()
+
+    def _next_job(self) -> Job | None:
+        """Waits for a job; None when the queue closes."""
+        # Held from the look to the wait, so that a job that comes in between is not missed.
+        with self._changed:
+            while not self._closing.is_set():
+                try:
+                    job = self._state.claim_job()
+                    pause = None
+                except SeekpointError:
+                    logger.exception("the records cannot be read or written; trying again")
+                    job, pause = None, _RECORDS_AGAIN_SEC
+                if job is not None:
+                    return job
+                self._changed.wait(pause)
+            return None
 
     def _run(self, job: Job) -> None:
         logger.info("job %s begins: %s", job.id, job.title)

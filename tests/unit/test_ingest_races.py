@@ -25,6 +25,7 @@ from core import (
 )
 from core.models import EmbeddedSegment, MediaInfo, Vector
 from core.recipe import Media
+from core.state import State
 from core.store import VectorStore
 from tests.media import make_video
 
@@ -211,6 +212,25 @@ def test_what_fails_only_because_the_library_closes_is_finished_by_the_next_star
     with open_library(settings) as again:
         assert [job.stage for job in again.wait(timeout=TIMEOUT)] == [Stage.READY]
     assert gate.paid == [str(clip)]
+
+
+def test_idle_workers_ask_the_records_nothing_and_miss_no_job(
+    library: Library, gate: Gate, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate.open.set()
+    looks = threading.Semaphore(0)
+    claim = State.claim_job
+
+    def counted(state: State) -> Job | None:
+        looks.release()
+        return claim(state)
+
+    monkeypatch.setattr(State, "claim_job", counted)
+    for _ in range(gate.limits.parallel_videos):
+        looks.acquire(timeout=0.5)  # each worker's first look, where it is still to come
+    assert not looks.acquire(timeout=1.5)
+    for _ in range(5):
+        assert done(library, library.add([clip])) == [Stage.READY]
 
 
 def test_waiting_ends_when_the_library_is_closed(
