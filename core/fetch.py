@@ -129,22 +129,17 @@ def download(
     download and passes through.
 
     Raises:
-        MediaError: when it cannot be had, is a page, or is larger than `max_bytes`.
+        MediaError: when it cannot be had, is a page, is larger than `max_bytes`, or when `dest`
+            cannot be written.
     """
-    handle, name = tempfile.mkstemp(dir=dest.parent, prefix=f".{dest.name}.")
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file, _get(url, allow_private, max_bytes) as response:
-            total = _declared_size(response)
-            done = 0
-            for chunk in _body(response, max_bytes):
-                file.write(chunk)
-                done += len(chunk)
-                if on_progress is not None:
-                    on_progress(min(done / total, 1.0) if total else None)
-        part.replace(dest)
-    finally:
-        part.unlink(missing_ok=True)
+    with _written_whole(dest) as file, _get(url, allow_private, max_bytes) as response:
+        total = _declared_size(response)
+        done = 0
+        for chunk in _body(response, max_bytes):
+            file.write(chunk)
+            done += len(chunk)
+            if on_progress is not None:
+                on_progress(min(done / total, 1.0) if total else None)
 
 
 def fetch_bytes(url: str, *, allow_private: bool, max_bytes: int) -> bytes:
@@ -311,6 +306,25 @@ def _get(url: str, allow_private: bool, max_bytes: int) -> Iterator[httpx.Respon
         if _declared_size(response) > max_bytes:
             raise _too_large(response.url.host, max_bytes)
         yield response
+
+
+@contextmanager
+def _written_whole(dest: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which becomes `dest` when all went well and goes away when not."""
+    try:
+        handle, name = tempfile.mkstemp(dir=dest.parent, prefix=f".{dest.name}.")
+        part = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+            part.replace(dest)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise MediaError(
+            f"A download cannot be written: {error.strerror}.",
+            "Free some space on the server's disk, then try again.",
+        ) from error
 
 
 def _body(response: httpx.Response, max_bytes: int) -> Iterator[bytes]:

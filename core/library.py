@@ -304,10 +304,14 @@ class Library:
         return stored.path
 
     def poster(self, video_id: str, second: float) -> Path | None:
-        """A JPEG of the frame at `second`, made on first use and kept; None when there is none."""
+        """A JPEG of the frame at `second`, made on first use and kept; None when there is none.
+
+        A second outside the video is its first or last one.
+        """
         stored = self._shelf.get(video_id)
         if stored is None:
             return None
+        second = min(max(0.0, second), stored.video.duration or 0.0)
         poster = self._poster_folder(video_id) / f"{round(second * 1000)}.jpg"
         if poster.is_file():
             return poster

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 from core.errors import ConfigurationError, StoreLocked
@@ -21,30 +22,29 @@ class DataDirLock:
         path = data_dir / "seekpoint.lock"
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+")
+            with ExitStack() as opened:
+                self._file = opened.enter_context(path.open("a+", errors="replace"))
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._file.truncate(0)
+                self._file.write(str(os.getpid()))
+                self._file.flush()
+                opened.pop_all()
+        except BlockingIOError as error:
+            raise StoreLocked(
+                f"Another Seekpoint{_owner(path)} is using the data folder {data_dir}.",
+                "Close it, or give this one its own folder with SEEKPOINT_DATA_DIR.",
+            ) from error
         except OSError as error:
             raise ConfigurationError(
                 f"SEEKPOINT_DATA_DIR is {str(data_dir)!r}, which cannot be written: "
                 f"{error.strerror}.",
                 "Choose a folder this user may write to.",
             ) from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            owner = self._owner()
-            self._file.close()
-            raise StoreLocked(
-                f"Another Seekpoint{owner} is using the data folder {data_dir}.",
-                "Close it, or give this one its own folder with SEEKPOINT_DATA_DIR.",
-            ) from error
-        self._file.truncate(0)
-        self._file.write(str(os.getpid()))
-        self._file.flush()
 
     def release(self) -> None:
         self._file.close()
 
-    def _owner(self) -> str:
-        self._file.seek(0)
-        pid = self._file.read().strip()
-        return f" (process {pid})" if pid.isdecimal() else ""
+
+def _owner(path: Path) -> str:
+    pid = path.read_text(errors="replace").strip()
+    return f" (process {pid})" if pid.isdecimal() else ""

@@ -36,6 +36,8 @@ _OPEN_OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
 _CLOCK = 1_000_000  # FFmpeg counts container times in microseconds
 _EPSILON = 1e-6
 _MAX_PIXELS = 100_000_000
+# Beyond the end of every video, and as microseconds still a number that FFmpeg can hold.
+_FURTHEST_SEC = 1e9
 _MAX_CUT_FPS = 60
 _AUDIO_RATE = 48_000
 _TURNS = {
@@ -343,7 +345,8 @@ def _seek_before(
 
 def _seek(container: av.container.InputContainer, second: float) -> None:
     try:
-        container.seek(round((second + _origin(container)) * _CLOCK), backward=True)
+        target = min(second, _FURTHEST_SEC) + _origin(container)
+        container.seek(round(target * _CLOCK), backward=True)
     except av.FFmpegError:
         # Not seekable: reading goes on from where it is, and the caller skips what is too early.
         return

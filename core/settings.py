@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from dotenv import dotenv_values
 
@@ -37,11 +38,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         # Paths are made absolute once: two spellings of one file must never be opened twice.
-        data_dir = self.data_dir.expanduser().resolve()
+        data_dir = _absolute(self.data_dir)
         object.__setattr__(self, "data_dir", data_dir)
         object.__setattr__(self, "milvus_uri", self.milvus_uri or str(data_dir / "milvus.db"))
         object.__setattr__(
-            self, "database_url", self.database_url or f"sqlite:///{data_dir / 'seekpoint.db'}"
+            self, "database_url", self.database_url or _sqlite_url(data_dir / "seekpoint.db")
         )
 
     @classmethod
@@ -88,6 +89,21 @@ class Settings:
             allow_private_urls=read.switch("SEEKPOINT_ALLOW_PRIVATE_URLS"),
             log_level=read.choice("SEEKPOINT_LOG_LEVEL", LOG_LEVELS, "INFO"),
         )
+
+
+def _absolute(data_dir: Path) -> Path:
+    try:
+        return data_dir.expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigurationError(
+            f"SEEKPOINT_DATA_DIR is {str(data_dir)!r}, which is no usable path.",
+            "Choose a folder this user may write to.",
+        ) from error
+
+
+def _sqlite_url(path: Path) -> str:
+    # In an address "?" begins the options and "%" an escape; in a path both are letters.
+    return f"sqlite:///{quote(str(path), safe='/:')}"
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import EmbedderUnavailable
+from core.errors import EmbedderUnavailable, RecipeError
 from core.models import EmbeddedSegment, MediaInfo, Stage, Vector
 from core.recipe import Media
 
@@ -71,7 +72,10 @@ class Embedder(Protocol):
     def embed_clip(
         self, source: Media, start: float | None = None, end: float | None = None
     ) -> Vector:
-        """A short clip, or the stretch of it from `start` to `end`, as one vector."""
+        """A short clip, or the stretch of it from `start` to `end` seconds, as one vector.
+
+        A stretch without length is a RecipeError; see `check_span`.
+        """
         ...
 
     def embed_video(
@@ -93,6 +97,16 @@ class Embedder(Protocol):
     def explain(self, query: Vector, segment: Vector) -> str:
         """A few words on why a segment answers a query; empty when nothing is known."""
         ...
+
+
+def check_span(start: float | None, end: float | None) -> None:
+    """Raises RecipeError unless there is something between `start` and `end` seconds."""
+    begin = 0.0 if start is None else start
+    finish = inf if end is None else end
+    if not 0 <= begin < finish:
+        raise RecipeError(
+            f"There is nothing between {start} and {end} s.", "Choose an end after the start."
+        )
 
 
 def unit_vector(values: object, dimension: int) -> Vector:

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core import fetch, media
-from core.embedders.base import Limits, OnProgress, Progress, unit_vector
-from core.errors import ConfigurationError, RecipeError
+from core.embedders.base import Limits, OnProgress, Progress, check_span, unit_vector
+from core.errors import ConfigurationError, MediaError, RecipeError
 from core.models import EmbeddedSegment, MediaInfo, Stage, Vector
 from core.recipe import Media
 from core.settings import Settings
@@ -165,8 +165,10 @@ class LocalEmbedder:
         """The direction of a clip, or of its stretch from `start` to `end` in seconds.
 
         Raises:
+            RecipeError: for a stretch without length.
             MediaError: the clip cannot be fetched or read.
         """
+        check_span(start, end)
         if isinstance(source, bytes):
             return self._mean(_pictures(BytesIO(source), start, end))
         with self._on_disk(source, _ignore) as path:
@@ -242,9 +244,7 @@ class LocalEmbedder:
         if isinstance(source, Path):
             yield source
             return
-        parent = self._settings.data_dir / "tmp"
-        parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=parent) as folder:
+        with _temporary_folder(self._settings.data_dir / "tmp") as folder:
             path = Path(folder) / "download"
             fetch.download(
                 source,
@@ -472,6 +472,17 @@ def _centre(picture: Image.Image) -> Image.Image:
     left, top = (picture.width - side) / 2, (picture.height - side) / 2
     box = (left, top, left + side, top + side)
     return picture.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC, box=box)
+
+
+def _temporary_folder(parent: Path) -> tempfile.TemporaryDirectory[str]:
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=parent)
+    except OSError as error:
+        raise MediaError(
+            f"There is no room to download to: {error.strerror}.",
+            "Check the disk and the permissions of the data folder.",
+        ) from error
 
 
 def _pictures(

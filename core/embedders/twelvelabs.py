@@ -27,7 +27,7 @@ from uuid import uuid4
 import httpx
 
 from core import fetch, media
-from core.embedders.base import Limits, OnProgress, Progress, unit_vector
+from core.embedders.base import Limits, OnProgress, Progress, check_span, unit_vector
 from core.errors import (
     ConfigurationError,
     EmbedderBusy,
@@ -274,7 +274,7 @@ class TwelveLabsEmbedder:
             RecipeError: for a stretch that is empty. MediaError: when it cannot be read.
             UnsupportedMedia: when it is too long or too large. EmbedderError: as for embed_text.
         """
-        _check_span(start, end)
+        check_span(start, end)
         return self._query(self._clip_request(source, start, end))
 
     def embed_video(
@@ -730,15 +730,6 @@ def _image_bytes(source: Path | bytes, limits: Limits) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
-
-
-def _check_span(start: float | None, end: float | None) -> None:
-    begin = 0.0 if start is None else start
-    finish = math.inf if end is None else end
-    if not 0 <= begin < finish:
-        raise RecipeError(
-            f"There is nothing between {start} and {end} s.", "Choose an end after the start."
-        )
 
 
 def _is_whole(start: float | None, end: float | None) -> bool:

@@ -75,6 +75,17 @@ def assert_unit(vector: Vector, embedder: Embedder) -> None:
     assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [(5.0, 2.0), (3.0, 3.0), (-1.0, 2.0), (float("nan"), 2.0), (float("inf"), None)],
+)
+def test_a_stretch_without_length_is_a_recipe_error(
+    embedder: Embedder, half_minute: Path, start: float, end: float | None
+) -> None:
+    with pytest.raises(RecipeError, match="There is nothing between"):
+        embedder.embed_clip(half_minute, start, end)
+
+
 def test_it_says_what_it_is(embedder: Embedder) -> None:
     assert embedder.name in available_embedders()
     assert embedder.model

@@ -402,3 +402,11 @@ def test_a_failure_in_the_middle_of_a_video_is_still_ours(web: Web, tmp_path: Pa
         web.put("/a.mp4", Page(status=403))
         with pytest.raises(MediaError):
             media.probe(remote)
+
+
+def test_a_download_that_cannot_be_written_is_a_media_error(web: Web, tmp_path: Path) -> None:
+    url = web.put("/v.mp4", Page(b"\0" * 100))
+    for dest in (tmp_path / "missing" / "v.mp4", tmp_path):
+        with pytest.raises(MediaError, match="cannot be written"):
+            download(url, dest, allow_private=True, max_bytes=1000)
+    assert list(tmp_path.parent.glob(f".{tmp_path.name}.*")) == []

@@ -247,6 +247,18 @@ def test_a_video_whose_file_is_gone_has_no_poster_and_no_player(
     assert library.search("green").moments
 
 
+@pytest.mark.parametrize(
+    ("second", "shown"),
+    [(-5.0, 0.0), (float("nan"), 0.0), (1e30, 8.0), (float("inf"), 8.0), (10**17, 8.0)],
+)
+def test_a_poster_of_a_second_outside_the_video_is_its_first_or_last(
+    library: Library, clips: Path, second: float, shown: float
+) -> None:
+    video_id = add(library, clips / "red_then_blue.mp4")
+    assert library.poster(video_id, second) == library.poster(video_id, shown)
+    assert len(list((library.settings.data_dir / "posters" / video_id).iterdir())) == 1
+
+
 # Adding
 
 

@@ -253,3 +253,11 @@ def test_what_is_no_picture_or_far_too_large_is_refused(clock: Path, tmp_path: P
     Image.effect_noise((64, 64), 50).save(content, "PNG")
     with pytest.raises(MediaError, match="cannot be read"):
         media.open_image(content.getvalue()[:2000])
+
+
+@pytest.mark.parametrize("second", [1e18, 1e300, float("inf")])
+def test_the_picture_at_a_second_far_beyond_the_end_is_the_last_one(
+    clock: Path, second: float
+) -> None:
+    beyond = np.asarray(media.frame_at(clock, second))
+    assert np.array_equal(beyond, np.asarray(media.frame_at(clock, 100.0)))

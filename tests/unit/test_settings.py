@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import ConfigurationError
 from core.settings import Settings
+from core.state import State
 
 KEY = "tlk_0123456789"
 
@@ -162,3 +163,17 @@ def test_two_spellings_of_one_data_folder_are_one_path(tmp_path: Path) -> None:
     roundabout = tmp_path / "a" / ".." / "b"
     assert read(SEEKPOINT_DATA_DIR=str(roundabout)) == read(SEEKPOINT_DATA_DIR=str(tmp_path / "b"))
     assert read(SEEKPOINT_DATA_DIR="~/x").data_dir == Path.home() / "x"
+
+
+def test_a_home_that_nobody_has_is_refused_by_the_name_of_the_variable() -> None:
+    with pytest.raises(ConfigurationError, match="SEEKPOINT_DATA_DIR"):
+        read(SEEKPOINT_DATA_DIR="~nobody_of_that_name/x")
+
+
+@pytest.mark.parametrize("name", ["what?", "a%20b#c", "with space", "日本"])
+def test_the_records_stand_in_the_data_folder_whatever_its_name(tmp_path: Path, name: str) -> None:
+    settings = read(SEEKPOINT_DATA_DIR=str(tmp_path / name))
+    settings.data_dir.mkdir()
+    State(settings.database_url, collection="c").close()
+    assert (settings.data_dir / "seekpoint.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
