@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Literal, Self
@@ -238,8 +239,8 @@ class Library:
             recipe = Recipe.parse(recipe)
         filters = filters or Filters()
         begun = time.perf_counter()
-        cached = all(part in self._vectors for part in recipe.parts)
-        direction, length = query_vector(recipe, self._vectors.of)
+        asked: list[Part] = []
+        direction, length = query_vector(recipe, partial(self._vectors.of, asked=asked))
         embedded = time.perf_counter()
         moments = find_moments(
             self._store,
@@ -259,7 +260,7 @@ class Library:
             filters=filters,
             model=self.embedder.model,
             timings={"embed": embedded - begun, "search": done - embedded},
-            cached=cached,
+            cached=not asked,
         )
 
     def why(self, result: SearchResult) -> dict[str, str]:
@@ -392,25 +393,40 @@ class _QueryVectors:
     def __init__(self, embed: Callable[[Part], Vector]) -> None:
         self._embed = embed
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Part, Vector] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Vector] = OrderedDict()
 
-    def __contains__(self, part: Part) -> bool:
-        return self._key(part) in self._kept
-
-    def of(self, part: Part) -> Vector:
-        key = self._key(part)
+    def of(self, part: Part, *, asked: list[Part] | None = None) -> Vector:
+        """The vector of a part; a part that had to be embedded joins `asked`."""
+        if part.kind == "segment":
+            return self._embed(part)  # the store has it, and it may be removed at any time
+        key = _identity(part)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
         vector = self._embed(part)
-        if part.kind != "segment":  # a stored segment may be removed at any time
-            with self._lock:
-                self._kept[key] = vector
-                while len(self._kept) > _KEPT_QUERY_VECTORS:
-                    self._kept.popitem(last=False)
+        if asked is not None:
+            asked.append(part)
+        with self._lock:
+            self._kept[key] = vector
+            while len(self._kept) > _KEPT_QUERY_VECTORS:
+                self._kept.popitem(last=False)
         return vector
 
-    @staticmethod
-    def _key(part: Part) -> Part:
-        return replace(part, weight=1.0)
+
+def _identity(part: Part) -> Hashable:
+    """What decides a part's vector: a small key, so that no upload is kept in memory for it."""
+    source: Hashable = part.source
+    if isinstance(source, bytes):
+        source = hashlib.sha256(source).digest()
+    elif isinstance(source, Path):
+        source = (source, _version_of_file(source))
+    return part.kind, source, part.text_with, part.start, part.end
+
+
+def _version_of_file(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None  # reading it will say why
+    return found.st_mtime_ns, found.st_size

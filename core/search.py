@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.models import Filters, Hit, Moment, ScoredSegment, Vector, Video
-from core.store import VectorStore
+from core.store import MAX_LIMIT, VectorStore
 
 # Neighbours join a moment only while they answer about as well as its best segment: a video in
 # which everything matches a little must not become one moment from start to end.
@@ -22,7 +22,6 @@ MAX_MOMENT_SEC = 30.0
 # Rows asked for beyond one per wanted moment and option, for those that merge. Every row costs
 # Milvus Lite time, so a second question in the rarer case is cheaper than many rows in every case.
 SPARE_ROWS = 0.25
-MAX_ROWS = 16384  # Milvus' own ceiling for limit + offset
 
 
 def find_moments(
@@ -46,13 +45,13 @@ def find_moments(
     if filters.min_score is not None and length > 0:
         filters = replace(filters, min_score=filters.min_score / length)
     wanted = offset + limit
-    asked = min(math.ceil(wanted * options * (1 + SPARE_ROWS)), MAX_ROWS)
+    asked = min(math.ceil(wanted * options * (1 + SPARE_ROWS)), MAX_LIMIT)
     while True:
         rows = store.search(direction, filters=filters, limit=asked)
         moments = merge_hits(group_rows(rows, videos, length))
-        if len(moments) >= wanted or len(rows) < asked or asked == MAX_ROWS:
+        if len(moments) >= wanted or len(rows) < asked or asked == MAX_LIMIT:
             return tuple(moments[offset:wanted])
-        asked = min(2 * asked, MAX_ROWS)
+        asked = min(2 * asked, MAX_LIMIT)
 
 
 def group_rows(

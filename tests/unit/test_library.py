@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sqlite3
@@ -173,6 +174,31 @@ def test_the_same_words_again_are_not_embedded_again(shared: Library) -> None:
     words = "a question nobody asked before"
     assert not shared.search(words).cached
     assert shared.search(words, limit=1).cached
+
+
+def test_only_what_the_embedder_was_not_asked_for_is_called_cached(shared: Library) -> None:
+    segment = shared.segments(video_called(shared, "red then blue"))[0]
+    assert shared.search(Recipe((Part.segment(segment.id),))).cached
+    unused = Part.text("never embedded, as it weighs nothing", weight=0.0)
+    known = Part.text("blue")
+    shared.search(Recipe((known,)))
+    assert shared.search(Recipe((replace(known, weight=0.5), unused))).cached
+
+
+def test_a_picture_that_changes_on_disk_is_looked_at_again(shared: Library, tmp_path: Path) -> None:
+    path = tmp_path / "query.png"
+    for colour, start in ((RED, 0.0), (BLUE, 4.0)):
+        path.write_bytes(picture(colour))
+        assert first(shared, Recipe((Part.image(path),))) == ("red then blue", start)
+
+
+def test_a_picture_asked_with_is_not_kept_in_memory(shared: Library) -> None:
+    content = picture(GREEN) + bytes(100_000)
+    shared.search(Recipe((Part.image(content),)))
+    assert shared.search(Recipe((Part.image(bytes(bytearray(content))),))).cached
+    gc.collect()
+    holders = sys.getrefcount(content) - 1  # without the call itself
+    assert holders == 1
 
 
 def test_pages_follow_each_other(shared: Library) -> None:
