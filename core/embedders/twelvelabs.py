@@ -18,24 +18,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from uuid import uuid4
 
 import httpx
 
 from core import fetch, media
 from core.embedders.base import Limits, OnProgress, Progress, check_span, unit_vector
+from core.embedders.marengo import MB, MediaSource, Request, marengo
+from core.embedders.twelvelabs_errors import Gone, expired, nonsense, of_answer, refused
 from core.errors import (
     ConfigurationError,
-    EmbedderBusy,
     EmbedderError,
-    EmbedderRejected,
     EmbedderUnavailable,
     MediaError,
-    QuotaExceeded,
     RecipeError,
     UnsupportedMedia,
 )
@@ -50,8 +48,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The documentation does not say which megabyte it means; the smaller one is safe.
-MB = 1_000_000
 UPLOAD_BYTES = 200 * MB
 _DOWNLOAD_BYTES = 2_000 * MB
 
@@ -72,138 +68,8 @@ _REPORT_SEC = 1.0
 _END_TOLERANCE_SEC = 0.5
 _CLOCK_SKEW = timedelta(minutes=5)
 _SHRUNK_IMAGE = (2048, 2048)
-_MESSAGE_CHARS = 300
 
-Request = dict[str, Any]
-MediaSource = dict[str, str]
 T = TypeVar("T")
-
-
-class _Gone(UnsupportedMedia):
-    """The service knows nothing (any more) under this id."""
-
-
-class _Model(Protocol):
-    """How one model wants to be asked. Every method gives the arguments of an SDK call."""
-
-    @property
-    def options(self) -> tuple[str, ...]: ...
-    @property
-    def limits(self) -> Limits: ...
-    @property
-    def cuts_clips(self) -> bool:
-        """Whether the service itself takes a stretch out of a clip."""
-        ...
-
-    def text(self, words: str) -> Request: ...
-    def image(self, source: MediaSource, text: str) -> Request: ...
-    def clip(self, source: MediaSource, start: float | None, end: float | None) -> Request: ...
-    def video(self, source: MediaSource, options: Sequence[str], segment_sec: int) -> Request: ...
-
-
-class _Marengo35:
-    """Marengo 3.5 takes every query as `multi_input` and has speech inside `audio`."""
-
-    options = ("visual", "audio")
-    limits = Limits(
-        text_tokens=2000,
-        image_bytes=32 * MB,
-        image_min_side=128,
-        clip_sec=30.0,
-        clip_bytes=32 * MB,
-        parallel_videos=4,
-    )
-    cuts_clips = False
-
-    def __init__(self, dimension: int) -> None:
-        self._model: Request = {"model_name": "marengo3.5", "embedding_dimension": dimension}
-
-    def text(self, words: str) -> Request:
-        return self._query({"input_text": words})
-
-    def image(self, source: MediaSource, text: str) -> Request:
-        words = {"input_text": text} if text else {}
-        return self._query({**words, "media_sources": [{"media_type": "image", **source}]})
-
-    def clip(self, source: MediaSource, start: float | None, end: float | None) -> Request:  # noqa: ARG002
-        return self._query({"media_sources": [{"media_type": "video", **source}]})
-
-    def video(self, source: MediaSource, options: Sequence[str], segment_sec: int) -> Request:
-        segmentation = {"temporal": _fixed(segment_sec)}
-        return {
-            "input_type": "video",
-            **self._model,
-            "video": _task_video(source, options, segmentation),
-        }
-
-    def _query(self, parts: Request) -> Request:
-        request = {"input_type": "multi_input", **self._model, "multi_input": parts}
-        if "input_text" in parts:
-            # `<@name>` would refer to a media source; what a person types never does.
-            parts["input_text"] = parts["input_text"].replace("<@", "< @")
-            # Half a question finds the wrong moments; better to be told that it is too long.
-            request["auto_truncate"] = False
-        return request
-
-
-class _Marengo30:
-    """Marengo 3.0 has a request of its own for each kind of query and a fixed dimension."""
-
-    options = ("visual", "audio", "transcription")
-    limits = Limits(
-        text_tokens=500,
-        image_bytes=32 * MB,
-        image_min_side=128,
-        clip_sec=600.0,
-        clip_bytes=36 * MB,
-        video_min_sec=4.0,
-        video_max_sec=4 * 3600.0,
-        video_min_side=360,
-        parallel_videos=4,
-    )
-    cuts_clips = True
-
-    def text(self, words: str) -> Request:
-        return self._request("text", {"input_text": words})
-
-    def image(self, source: MediaSource, text: str) -> Request:
-        if text:
-            return self._request("text_image", {"media_source": source, "input_text": text})
-        return self._request("image", {"media_source": source})
-
-    def clip(self, source: MediaSource, start: float | None, end: float | None) -> Request:
-        span = {"start_sec": start, "end_sec": end}
-        return self._request(
-            "video",
-            {
-                "media_source": source,
-                **{name: seconds for name, seconds in span.items() if seconds is not None},
-                # One vector for the whole clip, of what is seen: a query is one direction.
-                "embedding_option": ["visual"],
-                "embedding_scope": ["asset"],
-            },
-        )
-
-    def video(self, source: MediaSource, options: Sequence[str], segment_sec: int) -> Request:
-        return self._request("video", _task_video(source, options, _fixed(segment_sec)))
-
-    @staticmethod
-    def _request(kind: str, body: Request) -> Request:
-        return {"input_type": kind, "model_name": "marengo3.0", kind: body}
-
-
-def _fixed(segment_sec: int) -> Request:
-    return {"strategy": "fixed", "fixed": {"duration_sec": segment_sec}}
-
-
-def _task_video(source: MediaSource, options: Sequence[str], segmentation: Request) -> Request:
-    # Options and scope are always said: the defaults differ by model and mix in other rows.
-    return {
-        "media_source": source,
-        "segmentation": segmentation,
-        "embedding_option": list(options),
-        "embedding_scope": ["clip"],
-    }
 
 
 class TwelveLabsEmbedder:
@@ -233,9 +99,7 @@ class TwelveLabsEmbedder:
         self._clock = clock
         self.model = settings.twelvelabs_model
         self.dimension = settings.twelvelabs_dimension
-        self._shape: _Model = (
-            _Marengo35(self.dimension) if self.model == "marengo3.5" else _Marengo30()
-        )
+        self._shape = marengo(self.model, self.dimension)
         self.options = self._shape.options
         self.limits = self._shape.limits
 
@@ -251,7 +115,7 @@ class TwelveLabsEmbedder:
             raise RecipeError("There is nothing to search for yet.", "Type a few words.")
         try:
             return self._query(self._shape.text(words))
-        except _Gone:
+        except Gone:
             raise
         except UnsupportedMedia as error:
             raise UnsupportedMedia(error.message, self._shorten()) from error
@@ -351,7 +215,7 @@ class TwelveLabsEmbedder:
         """One direction for the answer; a clip that came back in pieces is their mean, which is
         the direction nearest to all of them."""
         if not rows:
-            raise _nonsense("no vector")
+            raise nonsense("no vector")
         vectors = [unit_vector(row.embedding, self.dimension) for row in rows]
         return vectors[0] if len(vectors) == 1 else unit_vector(sum(vectors), self.dimension)
 
@@ -477,7 +341,7 @@ class TwelveLabsEmbedder:
         if run.saved("asset_id"):
             try:
                 return self._processed_asset(run)
-            except _Gone:
+            except Gone:
                 logger.info("the uploaded copy of %s is gone; uploading it again", path.name)
         self._upload(path, run)
         return self._processed_asset(run)
@@ -509,7 +373,7 @@ class TwelveLabsEmbedder:
                 request_options={"timeout_in_seconds": _UPLOAD_TIMEOUT_SEC},
             )
         if not asset.id:
-            raise _nonsense("an upload without an id")
+            raise nonsense("an upload without an id")
         return asset.id
 
     def _asset_called(self, name: str) -> str:
@@ -524,7 +388,7 @@ class TwelveLabsEmbedder:
                 lambda: self._client.assets.retrieve(run.saved("asset_id")), run.wait
             )
             if asset.status == "failed":
-                raise _refused(asset.error.message if asset.error else "")
+                raise refused(asset.error.message if asset.error else "")
             return asset if asset.status == "ready" else None
 
         return run.until(processed, _ASSET_DEADLINE_SEC, "the uploaded file")
@@ -549,18 +413,18 @@ class TwelveLabsEmbedder:
                 attempts=_POLL_ATTEMPTS,
                 total_sec=_POLL_PATIENCE_SEC,
             )
-        except _Gone as error:
-            raise _expired() from error
+        except Gone as error:
+            raise expired() from error
 
     @staticmethod
     def _task_failure(said: str, run: _Run) -> EmbedderError:
         if "no longer available" in said:
-            return _expired()
+            return expired()
         if "try again later" in said or "temporarily" in said:
             # The next run has to make a new task; this one will never be ready.
             run.save(task_id="", asked_at="")
             return EmbedderUnavailable(f"Twelve Labs says: {said}", "Try again later.")
-        return _refused(said)
+        return refused(said)
 
     def _segments(
         self, task: EmbeddingTaskResponse, run: _Run, info: MediaInfo | None
@@ -680,12 +544,12 @@ def _segment(
     """A row as a segment; None for a sliver that lies behind the end of the video."""
     option = str(row.embedding_option)
     if option not in asked:
-        raise _nonsense(f"a vector of {option}, which was not asked for")
+        raise nonsense(f"a vector of {option}, which was not asked for")
     start, end = row.start_sec, row.end_sec
     if start is None or end is None or not (0 <= start < end < math.inf):
-        raise _nonsense(f"a segment from {start} to {end} s")
+        raise nonsense(f"a segment from {start} to {end} s")
     if end > duration + _END_TOLERANCE_SEC:
-        raise _nonsense(f"a segment up to {end:.1f} s in a video of {duration:.1f} s")
+        raise nonsense(f"a segment up to {end:.1f} s in a video of {duration:.1f} s")
     vector = unit_vector(row.embedding, dimension)
     end = min(end, duration)
     return EmbeddedSegment(start, end, option, vector) if start < end else None
@@ -703,10 +567,10 @@ def _required(asked: Sequence[str], has_audio: str) -> set[str]:
 def _check_complete(segments: Sequence[EmbeddedSegment], required: set[str]) -> None:
     missing = required - {segment.embedding_option for segment in segments}
     if missing:
-        raise _nonsense(f"no {' and no '.join(sorted(missing))} vectors")
+        raise nonsense(f"no {' and no '.join(sorted(missing))} vectors")
     places = {(segment.start_offset_sec, segment.embedding_option) for segment in segments}
     if len(places) != len(segments):
-        raise _nonsense("the same segment twice")
+        raise nonsense("the same segment twice")
 
 
 # Images and clips
@@ -798,10 +662,10 @@ def translate(error: Exception, secret: str = "") -> EmbedderError:
     from twelvelabs.core.api_error import ApiError
 
     if isinstance(error, ApiError):
-        return _of_answer(error.status_code or 0, error.body, error.headers or {}, secret)
+        return of_answer(error.status_code or 0, error.body, error.headers or {}, secret)
     if isinstance(error, ValidationError) and error.title == "ErrorResponse":
         # The SDK fails to read a 413 in the other of the two documented shapes.
-        return _of_answer(httpx.codes.REQUEST_ENTITY_TOO_LARGE, _first_input(error), {}, secret)
+        return of_answer(httpx.codes.REQUEST_ENTITY_TOO_LARGE, _first_input(error), {}, secret)
     if isinstance(error, httpx.TimeoutException):
         return EmbedderUnavailable("Twelve Labs took too long to answer.", "Try again later.")
     if isinstance(error, httpx.HTTPError | httpx.InvalidURL):
@@ -809,7 +673,11 @@ def translate(error: Exception, secret: str = "") -> EmbedderError:
             "Twelve Labs could not be reached.",
             "Check the connection, and TWELVELABS_BASE_URL if it is set.",
         )
-    return _nonsense("something unreadable")
+    return nonsense("something unreadable")
+
+
+def _first_input(error: Any) -> object:
+    return next((problem.get("input") for problem in error.errors()), None)
 
 
 @contextmanager
@@ -828,105 +696,6 @@ def _translated(secret: str) -> Iterator[None]:
         httpx.InvalidURL,
     ) as error:
         raise translate(error, secret) from error
-
-
-def _of_answer(status: int, body: object, headers: Mapping[str, str], secret: str) -> EmbedderError:
-    code, said = _code_and_message(body)
-    if secret:
-        said = said.replace(secret, "[key]")
-    if code == "usage_limit_exceeded" or status == httpx.codes.PAYMENT_REQUIRED:
-        return QuotaExceeded(
-            said or "The Twelve Labs plan is used up.",
-            "Add credit or minutes to the plan, then try again.",
-        )
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        return EmbedderBusy(
-            "Twelve Labs asks to slow down.",
-            "Wait a little, then try again.",
-            retry_after=_retry_after(headers),
-        )
-    if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-        return _rejection(status, code, said)
-    if status == httpx.codes.NOT_FOUND:
-        return _Gone(
-            said or "Twelve Labs has nothing under this address.",
-            "Check TWELVELABS_BASE_URL if it is set; otherwise add the video again.",
-        )
-    if status == httpx.codes.REQUEST_TIMEOUT or status >= httpx.codes.INTERNAL_SERVER_ERROR:
-        return EmbedderUnavailable(
-            f"Twelve Labs has a problem (status {status}).", "Try again later."
-        )
-    if status < httpx.codes.BAD_REQUEST:
-        return _nonsense("something unreadable")
-    return _refused(said, status)
-
-
-def _rejection(status: int, code: str, said: str) -> EmbedderRejected:
-    if code == "read_not_allowed":
-        return EmbedderRejected(
-            "This video was sent to Twelve Labs under another account.",
-            "The key is fine. Add the video again under this account.",
-        )
-    if status == httpx.codes.UNAUTHORIZED:
-        return EmbedderRejected(
-            said or "Twelve Labs does not accept the key.",
-            "Check TWELVELABS_API_KEY; keys expire, the dashboard makes new ones.",
-        )
-    return EmbedderRejected(
-        said or "Twelve Labs does not allow this account to do that.",
-        "Check the plan and the permissions of the key in the Twelve Labs dashboard.",
-    )
-
-
-def _code_and_message(body: object) -> tuple[str, str]:
-    """What an error body says, in either documented shape; empty for anything else."""
-    values = body.model_dump() if hasattr(body, "model_dump") else body
-    if isinstance(values, Mapping) and isinstance(values.get("error"), Mapping):
-        values = values["error"]
-    if not isinstance(values, Mapping):
-        return "", ""
-    code, message = values.get("code"), values.get("message")
-    said = " ".join(message.split()) if isinstance(message, str) else ""
-    return str(code or ""), said[:_MESSAGE_CHARS]
-
-
-def _first_input(error: Any) -> object:
-    return next((problem.get("input") for problem in error.errors()), None)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from a number or a date."""
-    value = {name.lower(): text for name, text in headers.items()}.get("retry-after", "").strip()
-    try:
-        return max(0.0, float(value)) if math.isfinite(float(value)) else None
-    except ValueError:
-        pass
-    try:
-        when = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, (when.astimezone(UTC) - datetime.now(UTC)).total_seconds())
-
-
-def _refused(said: str, status: int = 0) -> UnsupportedMedia:
-    reason = f" (status {status})" if status else ""
-    return UnsupportedMedia(
-        f"Twelve Labs says: {said}" if said else f"Twelve Labs did not accept this{reason}.",
-        "Change the input, or choose another one.",
-    )
-
-
-def _expired() -> UnsupportedMedia:
-    return UnsupportedMedia(
-        "Twelve Labs no longer has the result for this video; it keeps results for seven days.",
-        "Add the video again. It will be embedded, and billed, anew.",
-    )
-
-
-def _nonsense(what: str) -> EmbedderUnavailable:
-    return EmbedderUnavailable(
-        f"Twelve Labs answered with {what}.", "Try again; nothing of this answer was stored."
-    )
 
 
 def _unreadable(path: Path) -> MediaError:
