@@ -46,6 +46,11 @@ def of_answer(status: int, body: object, headers: Mapping[str, str], secret: str
         )
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         return _rejection(status, code, said)
+    if status == httpx.codes.NOT_FOUND and not code:
+        # Not the service's own words: a wrong address must not cost what is paid for and waiting.
+        return EmbedderRejected(
+            "What answers under this address is not Twelve Labs.", "Check TWELVELABS_BASE_URL."
+        )
     if status == httpx.codes.NOT_FOUND:
         return Gone(
             said or "Twelve Labs has nothing under this address.",

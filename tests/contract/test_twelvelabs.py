@@ -716,6 +716,19 @@ def test_a_task_that_failed_in_passing_is_made_anew_on_the_next_run(
     assert len(service.tasks) == 2
 
 
+@pytest.mark.parametrize("body", [{}, {"detail": "Not Found"}])
+def test_a_stranger_that_knows_no_task_does_not_cost_the_task(
+    make: Make, service: StandIn, progress: Recorder, body: dict[str, Any]
+) -> None:
+    service.fail("GET /embed-v2/tasks/{id}", 404, body, times=1)
+    with pytest.raises(EmbedderError) as caught:
+        embed(make(), on_progress=progress)
+    assert not isinstance(caught.value, UnsupportedMedia)
+    assert "TWELVELABS_BASE_URL" in caught.value.hint
+    assert embed(make(), resume=progress.checkpoint)
+    assert len(service.tasks) == 1
+
+
 def test_a_file_the_service_cannot_read_is_unsupported(
     make: Make, service: StandIn, tmp_path: Path
 ) -> None:
