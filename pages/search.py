@@ -8,13 +8,13 @@ import streamlit as st
 
 import samples
 from components import resources
-from components.feedback import errors_shown, opened_library
+from components.feedback import errors_shown, opened_library, show_error
 from components.format import count
 from components.job_list import ingest_progress
 from components.query_form import query_form, reset_filters
 from components.query_state import Asked, Attached, asked, begin
 from components.results_grid import results_grid
-from core import Library, Recipe, SearchResult
+from core import Library, Recipe, SearchResult, SeekpointError
 
 _EXAMPLES = ("a person walking", "a car on a street", "a city at night", "water", "a dog")
 
@@ -58,9 +58,15 @@ def _search(
     """The answer and why each moment is in it, kept for redraws of the same search."""
     key = (recipe, question.filters, question.limit, library.version)
     if st.session_state.get("search_kept", (None,))[0] != key:
-        with errors_shown(), st.spinner("Searching"):
-            result = library.search(recipe, filters=question.filters, limit=question.limit)
-            st.session_state["search_kept"] = (key, result, library.why(result))
+        try:
+            with st.spinner("Searching"):
+                result = library.search(recipe, filters=question.filters, limit=question.limit)
+                st.session_state["search_kept"] = (key, result, library.why(result))
+        except SeekpointError as error:
+            show_error(error)
+            # Enter on unchanged words reports nothing, so the box alone cannot ask again.
+            st.button("Try again", icon=":material/refresh:")
+            st.stop()
     _, result, why = st.session_state["search_kept"]
     return result, why
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import streamlit as st
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core import Library, Settings
 from core.lock import DataDirLock
 from tests.app.conftest import open_page
 from tests.media import make_video
+from tests.web import Page, Web
 
 PAGES = ("search", "library", "status")
 
@@ -182,3 +185,25 @@ def test_a_failed_job_can_be_tried_again_and_dismissed(library: Library, tmp_pat
     assert library.jobs() == []
     assert "does not exist" not in texts(app)
     assert not app.exception
+
+
+def test_a_search_that_failed_can_be_tried_again_as_it_stands(
+    monkeypatch: pytest.MonkeyPatch, filled: Library
+) -> None:
+    monkeypatch.setenv("SEEKPOINT_ALLOW_PRIVATE_URLS", "true")
+    st.cache_resource.clear()
+    with Web() as web:
+        address = web.put("/red.png", Page(status=503, kind="text/plain"))
+        app = open_page()
+        app.text_input[1].set_value(address).run()
+        assert not app.get("bidi_component")
+        web.put("/red.png", Page(red_picture(), "image/png"))
+        next(button for button in app.button if button.label == "Try again").click().run()
+    assert cards(app)[0]["title"] == "Red film"
+    assert not app.exception
+
+
+def red_picture() -> bytes:
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 36), (200, 30, 30)).save(picture, "PNG")
+    return picture.getvalue()
