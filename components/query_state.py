@@ -48,7 +48,8 @@ class Attached:
 
     @classmethod
     def url(cls, url: str) -> Attached:
-        return cls._of_media(urlsplit(url).path or url, url)
+        path = urlsplit(url).path
+        return cls._of_media(path if Path(path).name else url, url)
 
     @classmethod
     def moment(cls, segment_id: str) -> Attached:

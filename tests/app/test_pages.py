@@ -203,6 +203,12 @@ def test_a_search_that_failed_can_be_tried_again_as_it_stands(
     assert not app.exception
 
 
+def test_a_picture_whose_address_ends_in_a_slash_is_named_by_its_host(filled: Library) -> None:
+    app = open_page()
+    app.text_input[1].set_value("http://nowhere.invalid/").run()
+    assert "Picture: nowhere.invalid" in [text.value for text in app.text]
+
+
 def red_picture() -> bytes:
     picture = io.BytesIO()
     Image.new("RGB", (64, 36), (200, 30, 30)).save(picture, "PNG")
