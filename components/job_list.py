@@ -121,7 +121,9 @@ def _row(library: Library, job: Job) -> None:
                 # A name made from an address says too little about which one it was.
                 if "://" in job.source:
                     st.text(job.source)
-                st.text(f"{job.error} {job.hint}".strip())
+                st.text(job.error)
+                if job.hint:
+                    st.text(job.hint)
             elif job.stage is Stage.CANCELLED:
                 st.caption(_WORDS[job.stage])
             else:

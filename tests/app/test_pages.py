@@ -209,6 +209,15 @@ def test_a_picture_whose_address_ends_in_a_slash_is_named_by_its_host(filled: Li
     assert "Picture: nowhere.invalid" in [text.value for text in app.text]
 
 
+def test_what_went_wrong_with_a_job_and_what_to_do_are_two_lines(
+    library: Library, tmp_path: Path
+) -> None:
+    (job,) = library.wait(library.add([tmp_path / "missing.mp4"]), timeout=30)
+    lines = [text.value for text in open_page("library").text]
+    assert job.error in lines
+    assert job.hint in lines
+
+
 def red_picture() -> bytes:
     picture = io.BytesIO()
     Image.new("RGB", (64, 36), (200, 30, 30)).save(picture, "PNG")
