@@ -19,7 +19,8 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await warming
+        # Only waited for: if it failed, what it had opened must still be closed.
+        await asyncio.wait([warming])
         await asyncio.to_thread(resources.close)
 
 

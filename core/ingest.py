@@ -331,8 +331,8 @@ class IngestQueue:
             known = self._shelf.get(source.video_id)
             if known is None:
                 return False
-            vectors = self._store.vectors([segment.id for segment in known.segments])
-            if len(vectors) < len(known.segments):
+            ids = [segment.id for segment in known.segments]
+            if len(self._store.segments(ids)) < len(ids):
                 return False
             video = replace(known.video, title=job.title, category=job.category)
             path = known.path
@@ -341,6 +341,7 @@ class IngestQueue:
                 path = source.location
                 video = replace(video, video_url=source.video_url)
             if job.category != known.video.category:
+                vectors = self._store.vectors(ids)
                 embedded = [_embedded(s, vectors[s.id]) for s in known.segments]
                 self._store.upsert(video.id, video.category, video.added_at, embedded)
             self._shelf.put(replace(known, video=video, path=path))

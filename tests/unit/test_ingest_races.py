@@ -17,6 +17,7 @@ from core import (
     Library,
     Limits,
     Progress,
+    Segment,
     Settings,
     Stage,
     StoreError,
@@ -283,16 +284,16 @@ def test_a_video_removed_while_it_is_added_again_is_whole_or_gone(
     assert done(library, library.add([clip])) == [Stage.READY]
     (video,) = library.videos()
     removing = threading.Thread(target=library.remove, args=[video.id])
-    read = VectorStore.vectors
+    read = VectorStore.segments
 
-    def read_then_remove(store: VectorStore, ids: list[str]) -> dict[str, Vector]:
+    def read_then_remove(store: VectorStore, ids: list[str]) -> list[Segment]:
         found = read(store, ids)
         monkeypatch.undo()
         removing.start()
         removing.join(0.3)
         return found
 
-    monkeypatch.setattr(VectorStore, "vectors", read_then_remove)
+    monkeypatch.setattr(VectorStore, "segments", read_then_remove)
     assert done(library, library.add([clip], titles=["again"])) == [Stage.READY]
     removing.join(TIMEOUT)
     with store_of(library) as store:
