@@ -174,6 +174,7 @@ class Library:
         return self._uploads.keep(name, content)
 
     def jobs(self) -> list[Job]:
+        """Every job that was not forgotten, oldest first."""
         return self._state.jobs()
 
     def wait(self, jobs: Sequence[Job] | None = None, timeout: float | None = None) -> list[Job]:
@@ -182,9 +183,11 @@ class Library:
         return self._queue.wait(jobs, timeout)
 
     def cancel(self, job_id: str) -> None:
+        """Ends a waiting job at once and a running one at its next step; a finished one stays."""
         self._queue.cancel(job_id)
 
     def retry(self, job_id: str) -> None:
+        """Queues a failed or cancelled job again. It goes on from what it had saved."""
         self._queue.retry(job_id)
 
     def forget(self, job_id: str) -> None:
@@ -229,15 +232,13 @@ class Library:
         limit: int = 24,
         offset: int = 0,
     ) -> SearchResult:
-        """The moments that answer a recipe best, from `offset` on, at most `limit` of them.
+        """The moments that answer a recipe best, from `offset` (counted from 0) on, at most `limit`.
 
         Raises:
             RecipeError: empty, too long, cancelled out, or an unknown segment.
             EmbedderError, StoreError, MediaError: with what to do about it.
         """
-        if isinstance(recipe, str):
-            recipe = Recipe.parse(recipe)
-        filters = filters or Filters()
+        recipe, filters = _as_recipe(recipe), filters or Filters()
         begun = time.perf_counter()
         asked: list[Part] = []
         direction, length = query_vector(recipe, partial(self._vectors.of, asked=asked))
@@ -274,10 +275,11 @@ class Library:
         return {segment_id: line for segment_id, line in lines.items() if line}
 
     def heat(self, recipe: Recipe | str, video_id: str) -> list[Heat]:
-        """The score of every segment of a video, in order of start; the best option of each."""
-        if isinstance(recipe, str):
-            recipe = Recipe.parse(recipe)
-        direction, length = query_vector(recipe, self._vectors.of)
+        """The score of every segment of a video, in order of start; the best option of each.
+
+        Raises what `search` raises.
+        """
+        direction, length = query_vector(_as_recipe(recipe), self._vectors.of)
         segments = self.segments(video_id)
         vectors = self._store.vectors([segment.id for segment in segments])
         best: dict[tuple[float, float], float] = {}
@@ -385,6 +387,10 @@ class Library:
             f"The vector store holds {found:,} of the {expected:,} rows that were kept. Parts of "
             "it were lost or replaced: restore it from a backup, or remove and add the videos again."
         )
+
+
+def _as_recipe(recipe: Recipe | str) -> Recipe:
+    return Recipe.parse(recipe) if isinstance(recipe, str) else recipe
 
 
 class _QueryVectors:

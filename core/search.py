@@ -38,12 +38,12 @@ def find_moments(
     """The moments from `offset` to `offset + limit`, best first.
 
     `options` is how many rows, one per embedding_option, a segment may have.
-
     `direction` is a unit vector; every score is its cosine times `length`. Asks the store again
     with twice the rows while merging leaves too few moments.
     """
     if filters.min_score is not None and length > 0:
         filters = replace(filters, min_score=filters.min_score / length)
+    offset = max(0, offset)
     wanted = offset + limit
     asked = min(math.ceil(wanted * options * (1 + SPARE_ROWS)), MAX_LIMIT)
     while True:

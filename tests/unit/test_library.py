@@ -205,6 +205,9 @@ def test_pages_follow_each_other(shared: Library) -> None:
     whole = shared.search("blue", limit=10).moments
     assert len(whole) >= 3
     assert shared.search("blue", limit=2, offset=1).moments == whole[1:3]
+    assert shared.search("blue", limit=2, offset=-3).moments == whole[:2]
+    assert shared.search("blue", limit=2, offset=100).moments == ()
+    assert shared.search("blue", limit=0).moments == shared.search("blue", limit=-1).moments == ()
 
 
 def test_heat_is_the_cosine_of_every_segment(shared: Library) -> None:
