@@ -17,9 +17,9 @@ _PACKAGES = ("streamlit", "twelvelabs", "pymilvus", "milvus-lite", "pandas", "py
 def _facts(rows: dict[str, str]) -> None:
     with st.container(gap="xxsmall"):
         for name, value in rows.items():
-            with st.container(horizontal=True, wrap=False, gap="small"):
+            with st.container(horizontal=True, gap="small"):
                 st.caption(name, width=140)
-                st.text(value)
+                st.text(value, width="content")
 
 
 def _counts(library: Library) -> None:

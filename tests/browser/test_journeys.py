@@ -33,7 +33,15 @@ def seconds(card: Locator, name: str) -> float:
 
 
 def no_sideways_scroll(page: Page) -> bool:
-    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+    """Neither the page nor a part of it, which the keyboard could not reach."""
+    return bool(
+        page.evaluate(
+            """[...document.querySelectorAll("html, [data-testid=stMain] *")].every(
+            e => e.scrollWidth <= e.clientWidth
+              || !["auto", "scroll"].includes(getComputedStyle(e).overflowX)) &&
+            document.documentElement.scrollWidth <= window.innerWidth"""
+        )
+    )
 
 
 def test_a_newcomer_finds_plays_and_exports_a_moment(sampled: Server, page: Page) -> None:
