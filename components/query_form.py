@@ -53,7 +53,8 @@ def reset_filters() -> None:
 
 
 def _attach_popover() -> None:
-    with st.popover("Picture or clip", icon=":material/image_search:"):
+    # A new round closes it: it would lie on the answer.
+    with st.popover("Picture or clip", icon=":material/image_search:", key=widget_key("attach")):
         st.file_uploader(
             "A picture or a short clip",
             type=[*IMAGES, *CLIPS],

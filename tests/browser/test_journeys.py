@@ -78,6 +78,8 @@ def test_a_picture_finds_the_moment_it_was_taken_from(
     page.get_by_role("button", name="Picture or clip").click()
     page.locator("input[type=file]").set_input_files(picture)
     expect(page.get_by_text("Picture: launch.jpg")).to_be_visible()
+    # The popover makes way for the answer.
+    expect(page.locator("input[type=file]")).to_have_count(0)
     card = page.get_by_test_id("moment").first
     expect(card).to_contain_text("Rocket")
     assert seconds(card, "start") <= 6.0 <= seconds(card, "end")
