@@ -1,14 +1,15 @@
-"""Adding videos: addresses or server paths one per line, and uploads."""
+"""Adding videos: addresses one per line, and uploads.
+
+Paths on the server are for scripts, not for visitors: they would let anybody look around its disk.
+"""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import streamlit as st
 
 from components.feedback import show_error
 from components.format import count
-from core import Library, SeekpointError
+from core import Library, MediaError, SeekpointError
 
 _VIDEO_TYPES = ("mp4", "mov", "m4v", "webm", "mkv", "avi", "mpg", "mpeg", "ts", "ogv")
 
@@ -16,7 +17,7 @@ _VIDEO_TYPES = ("mp4", "mov", "m4v", "webm", "mkv", "avi", "mpg", "mpeg", "ts", 
 def add_videos(library: Library) -> None:
     """One form for both ways in; what is added joins the queue at once."""
     st.text_area(
-        "Addresses of video files, or paths on the server, one per line",
+        "Addresses of video files, one per line",
         key="add_sources",
         placeholder="https://example.org/film.mp4",
         height=110,
@@ -47,18 +48,19 @@ def add_videos(library: Library) -> None:
 
 def _add(library: Library, uploads_key: str) -> None:
     state = st.session_state
-    lines = [line.strip() for line in state["add_sources"].splitlines()]
-    sources: list[str | Path] = [line for line in lines if line]
+    sources = [line.strip() for line in state["add_sources"].splitlines() if line.strip()]
     uploads = state[uploads_key] or []
     if not sources and not uploads:
         st.toast("Paste an address or choose a file first.", icon=":material/info:")
         return
-    category = state["add_category"]
     try:
+        for source in sources:
+            if "://" not in source:
+                raise MediaError(
+                    f"{source} is no address.", "Addresses begin with https://; files are uploaded."
+                )
         kept = [library.keep_upload(upload.name, upload) for upload in uploads]
-        titles = [Path(upload.name).stem for upload in uploads]
-        jobs = library.add(sources, category=category)
-        jobs += library.add(kept, category=category, titles=titles)
+        jobs = library.add([*sources, *kept], category=state["add_category"])
     except SeekpointError as error:
         show_error(error)  # nothing was queued, and the form keeps what was typed
         return

@@ -74,6 +74,18 @@ def ingest_progress(library: Library) -> None:
         st.fragment(_bar, run_every=_REFRESH_SEC)(library, was_empty=was_empty)
 
 
+def failures(library: Library) -> None:
+    """Says how many videos could not be added, and leads to why; draws nothing when none."""
+    with errors_shown():
+        failed = sum(job.stage is Stage.FAILED for job in library.jobs())
+    if failed:
+        st.page_link(
+            "library.py",
+            label=f"{count(failed, 'video')} could not be added. See why",
+            icon=":material/error:",
+        )
+
+
 def _bar(library: Library, *, was_empty: bool) -> None:
     with errors_shown():
         batch = current_batch(library.jobs())

@@ -53,6 +53,7 @@ def reset_filters() -> None:
 
 
 def _attach_popover() -> None:
+    attached = begun_with().attached
     # A new round closes it: it would lie on the answer.
     with st.popover("Picture or clip", icon=":material/image_search:", key=widget_key("attach")):
         st.file_uploader(
@@ -64,8 +65,8 @@ def _attach_popover() -> None:
         )
         st.text_input(
             "or its address",
+            attached.media_url if attached is not None else "",
             key=widget_key("url"),
-            type="url",
             placeholder="https://",
             on_change=_take_url,
         )

@@ -23,13 +23,14 @@ CLIPS = ("mp4", "mov", "m4v", "webm", "mkv")
 _DEFAULT_LIMIT = 24
 # The names of the address, then those of the session.
 _TEXT, _LIKE, _VIDEOS, _OPTION, _LIMIT = "q", "like", "video", "option", "n"
-_ASKED, _BEGUN_WITH, _ROUND, _ADDRESS, _TOLD = (
+_ASKED, _BEGUN_WITH, _ROUND, _ADDRESS = (
     "search_asked",
     "search_begun_with",
     "search_round",
     "search_address",
-    "search_told",
 )
+# Longer words stay in the session alone: servers refuse addresses of this order.
+_ADDRESS_CHARS = 2000
 SEARCH_BOX = "search_text"
 
 Address = dict[str, list[str]]
@@ -65,6 +66,12 @@ class Attached:
     def segment_id(self) -> str:
         """The id of a moment; empty for a picture or a clip, which no address can hold."""
         return str(self.part.source) if self.part.kind == "segment" else ""
+
+    @property
+    def media_url(self) -> str:
+        """The address of a picture or a clip; empty for an upload or a moment."""
+        source = self.part.source
+        return source if isinstance(source, str) and self.part.kind != "segment" else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +148,8 @@ def follow_address(videos: Collection[str], options: Collection[str]) -> None:
         begin(_read_address(asked(), videos, options))
     elif was_elsewhere:
         begin(asked())
-    if state.get(_TOLD) != state[_ROUND]:
-        state[_TOLD] = state[_ROUND]
-        state[SEARCH_BOX] = begun_with().text
+    if state.get(SEARCH_BOX, "").strip() != asked().text or was_elsewhere:
+        state[SEARCH_BOX] = asked().text
 
 
 def _read_address(before: Asked, videos: Collection[str], options: Collection[str]) -> Asked:
@@ -168,7 +174,7 @@ def _write_address(question: Asked) -> None:
     """One entry in the browser's history for each new question."""
     attached = question.attached
     values: dict[str, Sequence[str]] = {
-        _TEXT: [question.text] if question.text else [],
+        _TEXT: [question.text] if 0 < len(question.text) <= _ADDRESS_CHARS else [],
         _LIKE: [attached.segment_id] if attached is not None and attached.segment_id else [],
         _VIDEOS: question.videos,
         _OPTION: [question.option] if question.option else [],

@@ -323,9 +323,9 @@ class IngestQueue:
             )
 
     def _rename(self, job: Job, source: _Source) -> bool:
-        """The same video again: nothing is embedded, its new title and category are applied.
+        """The same video again: nothing is embedded, a new title or category is applied.
 
-        False when it is new, or some of its vectors are gone: then it must be embedded.
+        A title that was only made from the file's name replaces none that somebody gave. False when it is new, or some of its vectors are gone: then it must be embedded.
         """
         with self._shelf.changing:
             known = self._shelf.get(source.video_id)
@@ -334,13 +334,18 @@ class IngestQueue:
             ids = [segment.id for segment in known.segments]
             if len(self._store.segments(ids)) < len(ids):
                 return False
-            video = replace(known.video, title=job.title, category=job.category)
+            named = job.title != default_title(job.source)
+            video = replace(
+                known.video,
+                title=job.title if named else known.video.title,
+                category=job.category or known.video.category,
+            )
             path = known.path
             if path is not None and not path.is_file() and isinstance(source.location, Path):
                 # The file was moved; where it is now is where it plays from.
                 path = source.location
                 video = replace(video, video_url=source.video_url)
-            if job.category != known.video.category:
+            if video.category != known.video.category:
                 vectors = self._store.vectors(ids)
                 embedded = [_embedded(s, vectors[s.id]) for s in known.segments]
                 self._store.upsert(video.id, video.category, video.added_at, embedded)

@@ -1,4 +1,4 @@
-"""Our own copies of uploaded files, named by their content."""
+"""Our own copies of uploaded files: each under its own name in a folder named by its content."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,9 +15,10 @@ from core.errors import MediaError
 from core.state import State
 
 _COPY_CHUNK = 1 << 20
-_NAME_LENGTH = 32
+_ID_LENGTH = 32
 _PARTIAL = ".upload-"
-_SUFFIX = re.compile(r"\.[a-z0-9]{1,9}")
+_NAME_BYTES = 120
+_NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f/\\:\ud800-\udfff]")
 
 
 class Uploads:
@@ -35,7 +37,7 @@ class Uploads:
             partial.unlink(missing_ok=True)  # of a process that died
 
     def keep(self, name: str, content: BinaryIO) -> Path:
-        """Copies an upload called `name` into the folder.
+        """Copies an upload called `name` into the folder; the same content again is one copy.
 
         Raises:
             MediaError: when the disk refuses it; nothing half-written stays.
@@ -44,8 +46,10 @@ class Uploads:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             digest = _copied(content, partial)
-            kept = self._folder / (digest[:_NAME_LENGTH] + _suffix(name))
+            folder = self._folder / digest[:_ID_LENGTH]
             with self._lock:
+                kept = next(folder.glob("*"), None) or folder / _plain_name(name)
+                folder.mkdir(exist_ok=True)
                 partial.replace(kept)
                 self._not_yet_queued.add(kept)
         except OSError as error:
@@ -64,11 +68,13 @@ class Uploads:
 
     def discard(self, path: str | Path | None) -> None:
         """Deletes a copy of ours that nothing needs any more; any other file stays."""
-        if not isinstance(path, Path) or path.parent != self._folder:
+        if not isinstance(path, Path) or path.parent.parent != self._folder:
             return
         with self._lock:
             if path not in self._not_yet_queued and not self._state.path_in_use(path):
                 path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.parent.rmdir()
 
 
 def _copied(content: BinaryIO, path: Path) -> str:
@@ -81,7 +87,8 @@ def _copied(content: BinaryIO, path: Path) -> str:
     return digest.hexdigest()
 
 
-def _suffix(name: str) -> str:
-    """The ending of a file name where it is a plain one: what a browser calls a file is its word."""
-    suffix = Path(name).suffix.lower()
-    return suffix if _SUFFIX.fullmatch(suffix) else ""
+def _plain_name(name: str) -> str:
+    """What a browser calls a file, as a name that every disk takes and that leads nowhere else."""
+    plain = Path(_NOT_IN_A_NAME.sub("_", name)).name.lstrip(".") or "upload"
+    stem, suffix = Path(plain).stem, Path(plain).suffix[:10]
+    return stem.encode()[:_NAME_BYTES].decode(errors="ignore") + suffix

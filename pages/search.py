@@ -10,7 +10,7 @@ import samples
 from components import resources
 from components.feedback import errors_shown, opened_library, show_error
 from components.format import count
-from components.job_list import ingest_progress
+from components.job_list import failures, ingest_progress
 from components.query_form import query_form, reset_filters
 from components.query_state import Asked, Attached, asked, begin
 from components.results_grid import results_grid
@@ -27,7 +27,7 @@ def _empty_library(library: Library) -> None:
             text_alignment="center",
         )
         if library.capabilities.remote:
-            minutes = library.estimate([s.path for s in samples.sample_sources()]).minutes
+            minutes = samples.minutes()
             st.caption(
                 f"The samples use {minutes:.0f} minutes of your Twelve Labs plan.",
                 text_alignment="center",
@@ -97,6 +97,7 @@ if not library.videos():
     if not any(not job.stage.finished for job in library.jobs()):
         _empty_library(library)
     ingest_progress(library)
+    failures(library)
     st.stop()
 
 question = query_form(library)
@@ -105,6 +106,7 @@ with errors_shown():
     recipe = question.recipe()
 if recipe is None:
     _suggestions(library)
+    failures(library)
     st.stop()
 
 result, why = _search(library, recipe, question)

@@ -80,6 +80,14 @@ def load(library: Library) -> list[Job]:
     ]
 
 
+@cache
+def minutes() -> float:
+    """How long all clips last together."""
+    from core.media import probe
+
+    return sum(probe(sample.path).duration for sample in sample_sources()) / 60
+
+
 def suggested_queries() -> list[str]:
     """What a newcomer may ask with one click."""
     return [label.query for label in labels() if label.suggested]

@@ -222,3 +222,30 @@ def red_picture() -> bytes:
     picture = io.BytesIO()
     Image.new("RGB", (64, 36), (200, 30, 30)).save(picture, "PNG")
     return picture.getvalue()
+
+
+def test_a_server_path_in_the_form_is_refused_and_what_was_typed_stays(library: Library) -> None:
+    app = open_page("library")
+    app.text_area(key="add_sources").set_value("https://example.org/a.mp4\n/etc/passwd").run()
+    app.button(key="add").click().run()
+    assert "/etc/passwd is no address." in texts(app)
+    assert "/etc/passwd" in app.text_area(key="add_sources").value
+    assert library.jobs() == []
+
+
+def test_a_picture_address_that_failed_can_be_corrected(filled: Library) -> None:
+    app = open_page()
+    field = next(box for box in app.text_input if box.label == "or its address")
+    field.set_value("http://127.0.0.1:9/typo.png").run()
+    again = next(box for box in app.text_input if box.label == "or its address")
+    assert again.value == "http://127.0.0.1:9/typo.png"
+    assert not app.exception
+
+
+def test_search_says_how_many_videos_could_not_be_added(library: Library, tmp_path: Path) -> None:
+    library.wait(library.add([tmp_path / "missing.mp4"]), timeout=30)
+    app = open_page()
+    assert [link.label for link in app.get("page_link")] == [
+        "or add your own videos",
+        "1 video could not be added. See why",
+    ]

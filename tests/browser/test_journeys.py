@@ -250,4 +250,4 @@ def test_a_video_is_removed_after_a_question_and_is_no_longer_found(
         page.get_by_role("button", name="Remove", exact=True).click()
         dialog.get_by_role("button", name="Remove").click()
         expect(page.get_by_text("No videos yet.")).to_be_visible()
-        assert list((server.data_dir / "media").glob("*.mp4")) == []
+        assert list((server.data_dir / "media").rglob("*.mp4")) == []
