@@ -124,27 +124,27 @@ def _rows(library: Library, *, active: bool) -> None:
 
 
 def _row(library: Library, job: Job) -> None:
-    with st.container(
-        horizontal=True, vertical_alignment="center", key=f"job-{job.id}", wrap=False
-    ):
-        with st.container(gap="xxsmall"):
-            st.text(job.title)
-            if job.stage is Stage.FAILED:
-                # A name made from an address says too little about which one it was.
-                if "://" in job.source:
-                    st.text(job.source)
-                st.text(job.error)
-                if job.hint:
-                    st.text(job.hint)
-            elif job.stage is Stage.CANCELLED:
-                st.caption(_WORDS[job.stage])
-            else:
-                st.progress(overall_fraction(job), text=_WORDS[job.stage])
+    with st.container(key=f"job-{job.id}", gap="xxsmall"):
+        st.text(job.title)
         if job.stage.finished:
-            _action("Try again", "refresh", "secondary", library.retry, job)
-            _action("Dismiss", "close", "tertiary", library.forget, job)
+            _outcome(job)
+            with st.container(horizontal=True):
+                _action("Try again", "refresh", "secondary", library.retry, job)
+                _action("Dismiss", "close", "tertiary", library.forget, job)
         else:
-            _action("Cancel", "close", "tertiary", library.cancel, job)
+            with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+                st.progress(overall_fraction(job), text=_WORDS[job.stage])
+                _action("Cancel", "close", "tertiary", library.cancel, job)
+
+
+def _outcome(job: Job) -> None:
+    if job.stage is Stage.CANCELLED:
+        st.caption(_WORDS[job.stage])
+        return
+    # A name made from an address says too little about which one it was.
+    for line in (job.source if "://" in job.source else "", job.error, job.hint):
+        if line:
+            st.text(line)
 
 
 def _action(

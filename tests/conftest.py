@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.clock import Clock
 from tests.web import Web
 
 _OURS = ("SEEKPOINT_", "TWELVELABS_", "TWELVE_LABS_", "MILVUS_", "DATABASE_URL")
@@ -22,3 +23,8 @@ def web() -> Iterator[Web]:
     """An empty web server on this machine."""
     with Web() as running:
         yield running
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()

@@ -15,21 +15,6 @@ from tests.media import make_video
 KEY = "tlk_0123456789ABCDEF"
 
 
-class Clock:
-    """A clock that only moves when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.slept: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class Recorder:
     """Takes progress as the job queue does, and can end the work at a moment of its choosing."""
 
@@ -53,11 +38,6 @@ def _no_base_url_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def service() -> Iterator[StandIn]:
     with StandIn(key=KEY) as running:
         yield running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -36,7 +36,8 @@ from core.errors import (
 )
 from core.models import EmbeddedSegment, MediaInfo, Stage
 from core.settings import MODELS, Settings
-from tests.contract.conftest import KEY, Clock, Recorder, encoded
+from tests.clock import Clock
+from tests.contract.conftest import KEY, Recorder, encoded
 from tests.contract.standin import Fault, Json, Medium, StandIn
 
 RED_CAR = "https://media.example.com/red-car.mp4"

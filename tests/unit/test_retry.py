@@ -15,26 +15,7 @@ from core.errors import (
     UnsupportedMedia,
 )
 from core.retry import LONGEST_WAIT_SEC, call_with_retry
-
-
-class Clock:
-    """A clock that only moves when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.slept: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.clock import Clock
 
 
 def answers(*outcomes: EmbedderError | str) -> Callable[[], str]:
