@@ -42,7 +42,7 @@ evaluate: $(RUNTIME) ## search quality on the sample library
 	$(BIN)/python -m samples.evaluate
 
 screenshot: $(DEV) chromium ## make the README's picture anew
-	SEEKPOINT_SCREENSHOT=docs/search.png $(BIN)/pytest tests/browser -k screenshot
+	README_SCREENSHOT=docs/search.png $(BIN)/pytest tests/browser -k screenshot
 
 $(RUNTIME): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Seekpoint needs Python 3.11 or newer: make PYTHON=python3.11 ...")'

@@ -87,11 +87,9 @@ def compare(library: Library, filters: Filters, expression: str) -> tuple[float,
     from pymilvus import MilvusClient
 
     client = MilvusClient(library.settings.milvus_uri)
-    segment_id = library.segments("video042")[17].id
-    vector = library._store.vectors([segment_id])[segment_id]
-    # A text part whose vector is remembered: what is compared is the search, not the embedder.
     recipe = Recipe((Part.text("a car on a street"),))
-    library._vectors._kept[recipe.parts[0]] = vector
+    # The library remembers it from here on: what is compared is the search, not the embedder.
+    vector = library._vectors.of(recipe.parts[0])
 
     def bare() -> None:
         client.search(

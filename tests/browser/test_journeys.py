@@ -204,10 +204,11 @@ def test_the_screenshot_of_the_readme_shows_results(sampled: Server, page: Page)
     search(page, samples.suggested_queries()[0])
     page.wait_for_function(
         """() => [...document.querySelectorAll('*')].flatMap(e => e.shadowRoot ? [...e.shadowRoot
-        .querySelectorAll('[data-testid=moment]')] : []).slice(0, 8)
-        .every(card => card.dataset.poster === 'ready')"""
+        .querySelectorAll('[data-testid=moment]')] : []).slice(0, 12).every(card =>
+          card.dataset.poster === 'ready' &&
+          getComputedStyle(card.querySelector('.poster')).opacity === '1')"""
     )
-    wanted = os.environ.get("SEEKPOINT_SCREENSHOT")
+    wanted = os.environ.get("README_SCREENSHOT")
     picture = page.screenshot(path=ROOT / wanted if wanted else None)
     assert len(picture) > 50_000
 
