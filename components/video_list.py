@@ -79,8 +79,8 @@ def _close() -> None:
 def _confirm_removal(library: Library, video: Video) -> None:
     st.text(video.title)
     st.markdown(
-        "Its segments leave the library and it is no longer found. Adding it again means embedding "
-        "it again. A video file you added by its path, or a video on the web, stays where it is."
+        "It is no longer found, and our copy of an uploaded file is deleted; a video on the web "
+        "stays where it is. Adding it again means embedding it again."
     )
     with st.container(horizontal=True, horizontal_alignment="right"):
         kept = st.button("Keep it")
