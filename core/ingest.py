@@ -114,6 +114,8 @@ class IngestQueue:
         # With the attempt, so that a late wish to cancel one never ends the next.
         self._cancelled: set[tuple[str, int]] = set()
         self._busy_videos: set[str] = set()
+        # Jobs in a worker's hands: a finished one is still there while it clears up after itself.
+        self._running: set[str] = set()
         adopted = state.requeue_unfinished()
         if adopted:
             logger.info("%d unfinished jobs of an earlier run go on", adopted)
@@ -157,7 +159,8 @@ class IngestQueue:
         while True:
             with self._changed:
                 current = [j for j in self._state.jobs() if wanted is None or j.id in wanted]
-                if all(job.stage.finished for job in current) or self._closing.is_set():
+                done = all(j.stage.finished and j.id not in self._running for j in current)
+                if done or self._closing.is_set():
                     return current
                 remaining = None if deadline is None else deadline - time.monotonic()
                 if remaining is not None and remaining <= 0:
@@ -186,7 +189,9 @@ class IngestQueue:
                 self._run(job)
             except SeekpointError:
                 logger.exception("what became of job %s cannot be recorded", job.id)
-            self._announce()
+            with self._changed:
+                self._running.discard(job.id)
+                self._changed.notify_all()
 
     def _next_job(self) -> Job | None:
         """Waits for a job; None when the queue closes."""
@@ -200,6 +205,7 @@ class IngestQueue:
                     logger.exception("the records cannot be read or written; trying again")
                     job, pause = None, _RECORDS_AGAIN_SEC
                 if job is not None:
+                    self._running.add(job.id)
                     return job
                 self._changed.wait(pause)
             return None

@@ -325,6 +325,28 @@ def test_an_upload_is_not_deleted_between_its_arrival_and_its_job(
     assert not copy.exists()
 
 
+def test_waiting_ends_only_when_a_job_has_cleared_up_after_itself(
+    library: Library, gate: Gate, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate.open.set()
+    clearing, go_on = threading.Event(), threading.Event()
+
+    def held(_: object) -> None:
+        clearing.set()
+        go_on.wait(TIMEOUT)
+
+    monkeypatch.setattr(library._uploads, "discard", held)
+    jobs = library.add([clip])
+    assert clearing.wait(TIMEOUT)
+    waiting = threading.Thread(target=library.wait, args=(jobs,))
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    go_on.set()
+    waiting.join(TIMEOUT)
+    assert not waiting.is_alive()
+
+
 def test_what_a_dying_process_left_half_done_is_cleared_away(
     gate: Gate, settings: Settings, other_clip: Path
 ) -> None:
