@@ -33,7 +33,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (!grids.has(element)) grids.set(element, new Grid(parentElement));
   const grid = grids.get(element);
   grid.send = (action, id) => setTriggerValue("event", { action, segment_id: id });
-  grid.show(data.cards, data.active);
+  grid.show(data.cards);
   // Also called when a newer run of this function overtakes an older one: the grid stays then.
   return () => queueMicrotask(() => element.isConnected || grid.close());
 }
@@ -51,13 +51,12 @@ class Grid {
   }
 
   /** Brings the cards in line with the data; a card whose moment is unchanged is not touched. */
-  show(moments, active) {
+  show(moments) {
     const wanted = new Set(moments.map((moment) => moment.id));
     for (const [id, card] of this.cards) if (!wanted.has(id)) this.drop(id, card);
     moments.forEach((moment, index) => {
       const card = this.cards.get(moment.id) ?? this.add(moment.id);
       card.show(moment, moments.length, index + 1);
-      card.element.setAttribute("aria-current", moment.id === active);
       // Moving an element that already stands in its place would interrupt its player.
       if (this.element.children[index] !== card.element) {
         this.element.insertBefore(card.element, this.element.children[index] ?? null);

@@ -42,8 +42,6 @@ def results_grid(
     *,
     links: Links,
     why: Mapping[str, str] | None = None,
-    active: str | None = None,
-    top_score: float | None = None,
     key: str = "results",
 ) -> GridEvent | None:
     """Shows moments as cards that play in place; returns what was asked for in this run.
@@ -52,15 +50,10 @@ def results_grid(
         moments: in the order they are shown.
         links: writes the addresses of videos and posters.
         why: best-segment id -> one line that says why the moment is here.
-        active: the best-segment id of the card to mark as selected.
-        top_score: the score that fills the relevance bar; the best one shown when not given.
-            Pages after the first need it to keep their bars comparable.
     """
-    top = max((moment.score for moment in moments), default=0.0) if top_score is None else top_score
+    top = max((moment.score for moment in moments), default=0.0)
     cards = [_card(moment, links, why or {}, top) for moment in moments]
-    result = _component(
-        key=key, data={"cards": cards, "active": active}, on_event_change=_do_nothing
-    )
+    result = _component(key=key, data={"cards": cards}, on_event_change=_do_nothing)
     return _event(result.event, {card["id"] for card in cards})
 
 

@@ -128,7 +128,7 @@ def main() -> None:
         moments = moments[::-1]
     if shown:
         why = {one.best.segment.id: f"Line {one.rank} of the reasons" for one in moments[:3]}
-        event = results_grid(moments, links=links(), why=why, active=moments[-1].best.segment.id)
+        event = results_grid(moments, links=links(), why=why)
         if event:
             st.text(f"{event.action}: {event.segment_id}")
 
