@@ -260,6 +260,8 @@ class Library:
 
     def why(self, result: SearchResult) -> dict[str, str]:
         """For each moment's best segment, by id, a few words on why it answers; may be empty."""
+        if not self.embedder.explains:
+            return {}
         ids = [moment.best.segment.id for moment in result.moments]
         direction, _ = query_vector(result.recipe, self._vectors.of)
         lines = {

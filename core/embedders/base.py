@@ -60,6 +60,8 @@ class Embedder(Protocol):
     limits: Limits
     # What it cannot do, in words for users; empty when there is nothing to warn of.
     limits_text: str
+    # False when `explain` has never anything to say.
+    explains: bool
     # True when a service does the work: it fetches URLs by itself, and it costs money.
     remote: bool
 

@@ -119,6 +119,7 @@ class LocalEmbedder:
     options: tuple[str, ...] = ("visual",)
     limits = Limits(text_tokens=MAX_TOKENS, image_bytes=MAX_IMAGE_BYTES, parallel_videos=1)
     limits_text = HONEST_LIMITS
+    explains = True
     remote = False
 
     def __init__(self, settings: Settings) -> None:

@@ -84,6 +84,7 @@ class TwelveLabsEmbedder:
 
     name = "twelvelabs"
     limits_text = ""
+    explains = False
     remote = True
 
     def __init__(

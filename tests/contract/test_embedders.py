@@ -93,6 +93,7 @@ def test_it_says_what_it_is(embedder: Embedder) -> None:
     assert embedder.options[0] == "visual"
     assert isinstance(embedder.limits, Limits)
     assert isinstance(embedder.limits_text, str)
+    assert isinstance(embedder.explains, bool)
     assert embedder.remote is (embedder.name != "local")
 
 

@@ -40,6 +40,7 @@ class Gate:
     options: tuple[str, ...] = ("visual",)
     limits = Limits(parallel_videos=2)
     limits_text = ""
+    explains = False
     remote = False
 
     def __init__(self) -> None:

@@ -620,3 +620,10 @@ def test_adding_a_video_again_without_saying_more_keeps_its_title_and_category(
     add(library, clips / "green.mp4")
     (video,) = library.videos()
     assert (video.title, video.category) == ("A green field", "fields")
+
+
+def test_the_built_in_search_says_why_each_moment_is_in_the_answer(shared: Library) -> None:
+    result = shared.search("green")
+    why = shared.why(result)
+    assert set(why) <= {moment.best.segment.id for moment in result.moments}
+    assert "green" in why[result.moments[0].best.segment.id]
