@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.embedders import available_embedders, create_embedder
-from core.embedders.base import Embedder, Limits, Progress
+from core.embedders.base import Charge, Embedder, Limits, Prices, Progress
 from core.errors import (
     BudgetExceeded,
     CollectionMismatch,
@@ -17,6 +17,7 @@ from core.errors import (
     MediaUnreachable,
     QuotaExceeded,
     RecipeError,
+    ResultExpired,
     SeekpointError,
     StoreError,
     StoreLocked,
@@ -31,10 +32,14 @@ from core.models import (
     Heat,
     Hit,
     Job,
+    LedgerEntry,
     Moment,
+    QueueState,
     SearchResult,
     Segment,
     SourceEstimate,
+    SourceLine,
+    Spending,
     Stage,
     Video,
 )
@@ -44,6 +49,7 @@ from core.settings import Settings
 __all__ = [
     "BudgetExceeded",
     "Capabilities",
+    "Charge",
     "CollectionMismatch",
     "ConfigurationError",
     "Embedder",
@@ -57,21 +63,27 @@ __all__ = [
     "Hit",
     "Job",
     "JobCancelled",
+    "LedgerEntry",
     "Library",
     "Limits",
     "MediaError",
     "MediaUnreachable",
     "Moment",
     "Part",
+    "Prices",
     "Progress",
+    "QueueState",
     "QuotaExceeded",
     "Recipe",
     "RecipeError",
+    "ResultExpired",
     "SearchResult",
     "SeekpointError",
     "Segment",
     "Settings",
     "SourceEstimate",
+    "SourceLine",
+    "Spending",
     "Stage",
     "StoreError",
     "StoreLocked",

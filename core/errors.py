@@ -10,7 +10,8 @@ SeekpointError
 │   ├── EmbedderBusy        429, with retry_after
 │   ├── EmbedderUnavailable no connection, timeout, 5xx, or an answer that makes no sense
 │   ├── QuotaExceeded       the plan or its free minutes are used up
-│   └── UnsupportedMedia    400, 413, a failed task: this input will never be accepted
+│   ├── UnsupportedMedia    400, 413, a failed task: this input will never be accepted
+│   └── ResultExpired       what was paid for is gone: going on means paying again
 ├── StoreError
 │   ├── StoreUnavailable
 │   ├── StoreLocked         another process holds the file
@@ -23,6 +24,8 @@ SeekpointError
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 
 class SeekpointError(Exception):
@@ -69,6 +72,10 @@ class UnsupportedMedia(EmbedderError):
     """The input will not be accepted however often it is sent."""
 
 
+class ResultExpired(EmbedderError):
+    """What was paid for can no longer be had; only a new call, paid anew, would bring it back."""
+
+
 class StoreError(SeekpointError):
     """The vector store could not do its work."""
 
@@ -94,7 +101,13 @@ class MediaUnreachable(MediaError):
 
 
 class BudgetExceeded(SeekpointError):
-    """The next call would pass the budget."""
+    """The next call would pass a budget; nothing was called. `scope` says which: run or month."""
+
+    def __init__(
+        self, message: str, hint: str = "", *, scope: Literal["run", "month"] = "month"
+    ) -> None:
+        super().__init__(message, hint)
+        self.scope = scope
 
 
 class RecipeError(SeekpointError):

@@ -350,9 +350,13 @@ class Library:
             else:
                 seconds = None if is_url(named) else media.probe(Path(named)).duration
         except SeekpointError as error:
-            return SourceEstimate(str(source), None, None, known=False, problem=str(error))
+            return SourceEstimate(
+                str(source), None, None, known="", problem=error.message, hint=error.hint
+            )
         minutes = None if seconds is None else seconds / 60
-        return SourceEstimate(str(source), minutes, None, known=known is not None, problem="")
+        return SourceEstimate(
+            str(source), minutes, None, known=known.video.title if known else "", problem=""
+        )
 
     def _embed_part(self, part: Part) -> Vector:
         match part.kind:

@@ -168,7 +168,14 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One video on its way in. `fraction` (0 to 1) counts within the stage, None when unknown."""
+    """One video on its way in.
+
+    `fraction` (0 to 1) counts within the stage, None when unknown; `remaining_sec` is for the whole
+    job, guessed from those before it. `run` is shared by the jobs that were added together.
+    `minutes` is the length of the video once it is known. `cost` is what was charged for it, None
+    when that is unknown. `note` says what it waits for at the moment; `held` why its turn does not
+    come. `must_confirm` means that a retry pays again for what was paid for before.
+    """
 
     id: str
     source: str
@@ -185,17 +192,70 @@ class Job:
     started_at: datetime | None
     finished_at: datetime | None
     cost: float | None = None
+    run: str = ""
+    priority: int = 0
+    minutes: float | None = None
+    note: str = ""
+    held: str = ""
+    must_confirm: bool = False
+    stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    remaining_sec: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """The queue as a whole. `reason` and `hint` say why it is paused when nobody asked for it.
+
+    `counts` are jobs per stage. `fraction` and `remaining_sec` are of the current batch: what is
+    unfinished, and what finished since the oldest of that was added; None when nothing is.
+    """
+
+    paused: bool
+    reason: str
+    hint: str
+    counts: Mapping[Stage, int]
+    fraction: float | None
+    remaining_sec: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """A source as somebody listed it. `where` names the line or row it stood in; `problem` says
+    what is wrong with that already."""
+
+    source: str
+    title: str = ""
+    category: str = ""
+    where: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceEstimate:
-    """What adding one source would mean. `minutes` and `price` are None when unknown."""
+    """What adding one source would mean.
+
+    `minutes`, `size` (bytes) and `price` are None when unknown. `known` is the title of the video
+    in the library that it already is, so that nothing would be embedded. A `problem` keeps it from
+    being added, a `warning` does not; `hint` says what to do about either.
+    """
 
     source: str
     minutes: float | None
     price: float | None
-    known: bool
+    known: str
     problem: str
+    hint: str = ""
+    warning: str = ""
+    title: str = ""
+    category: str = ""
+    where: str = ""
+    size: int | None = None
+    video_id: str = ""
+
+    @property
+    def costs(self) -> bool:
+        """Whether adding it means embedding it."""
+        return not self.known and not self.problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +267,45 @@ class Estimate:
     @property
     def minutes(self) -> float:
         """Minutes that would be embedded, as far as they are known."""
-        return sum(s.minutes or 0.0 for s in self.sources if not s.known and not s.problem)
+        return sum(s.minutes or 0.0 for s in self.sources if s.costs)
+
+    @property
+    def price(self) -> float:
+        """What that would cost, as far as it is known."""
+        return sum(s.price or 0.0 for s in self.sources if s.costs)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """A paid call, or with `saved` one that did not have to be made. `price` is None when unknown."""
+
+    id: str
+    at: datetime
+    kind: Literal["video", "clip", "image", "text"]
+    what: str
+    minutes: float | None
+    calls: int
+    price: float | None
+    model: str
+    job_id: str
+    task_id: str
+    saved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Money, in `currency`. `planned` is for jobs that have not been paid for yet; the length of
+    `planned_unknown` more of them, and so their price, is unknown. Of `unpriced` paid calls the
+    price is unknown."""
+
+    currency: str
+    month: float
+    total: float
+    saved: float
+    planned: float
+    planned_unknown: int
+    unpriced: int
+    month_budget: float | None
 
 
 @dataclass(frozen=True, slots=True)

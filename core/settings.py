@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,10 @@ MODELS = ("marengo3.5", "marengo3.0")
 DIMENSIONS = {"marengo3.5": (512, 256, 128), "marengo3.0": (512,)}
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 SEGMENT_SEC = (2, 10)
+# List prices of July 2026; that of marengo3.5 was not published yet and is taken to be the same.
+PRICE_PER_MINUTE = {"marengo3.5": 0.042, "marengo3.0": 0.042}
+PRICE_PER_1000_IMAGES = {"marengo3.5": 0.10, "marengo3.0": 0.10}
+PRICE_PER_1000_TEXTS = {"marengo3.5": 0.07, "marengo3.0": 0.07}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,20 @@ class Settings:
     milvus_token: str = field(default="", repr=False)
     database_url: str = field(default="", repr=False)
     segment_sec: int = 4
+    # Prices of the chosen model, in `currency`; budgets likewise, None for no limit.
+    price_per_minute: float = PRICE_PER_MINUTE["marengo3.5"]
+    price_per_1000_images: float = PRICE_PER_1000_IMAGES["marengo3.5"]
+    price_per_1000_texts: float = PRICE_PER_1000_TEXTS["marengo3.5"]
+    currency: str = "USD"
+    budget_per_run: float | None = None
+    budget_per_month: float | None = None
+    # What the plan allows; the defaults are those of the smallest one.
+    parallel_tasks: int = 5
+    requests_per_minute: int = 25
+    minutes_per_hour: int = 600
+    keep_assets: bool = False
+    # A folder on the server whose videos may be added from the page; none unless it is set.
+    media_folder: Path | None = None
     allow_private_urls: bool = False
     log_level: str = "INFO"
 
@@ -86,6 +105,25 @@ class Settings:
             milvus_token=read.text("MILVUS_TOKEN"),
             database_url=read.text("DATABASE_URL"),
             segment_sec=read.whole_number("SEEKPOINT_SEGMENT_SEC", *SEGMENT_SEC, default=4),
+            price_per_minute=read.per_model("TWELVELABS_PRICE_PER_MINUTE", model, PRICE_PER_MINUTE),
+            price_per_1000_images=read.per_model(
+                "TWELVELABS_PRICE_PER_1000_IMAGES", model, PRICE_PER_1000_IMAGES
+            ),
+            price_per_1000_texts=read.per_model(
+                "TWELVELABS_PRICE_PER_1000_TEXTS", model, PRICE_PER_1000_TEXTS
+            ),
+            currency=read.text("SEEKPOINT_CURRENCY") or "USD",
+            budget_per_run=read.amount("SEEKPOINT_BUDGET_PER_RUN"),
+            budget_per_month=read.amount("SEEKPOINT_BUDGET_PER_MONTH"),
+            parallel_tasks=read.whole_number("TWELVELABS_PARALLEL_TASKS", 1, 100, default=5),
+            requests_per_minute=read.whole_number(
+                "TWELVELABS_REQUESTS_PER_MINUTE", 1, 100_000, default=25
+            ),
+            minutes_per_hour=read.whole_number(
+                "TWELVELABS_MINUTES_PER_HOUR", 1, 1_000_000, default=600
+            ),
+            keep_assets=read.switch("TWELVELABS_KEEP_ASSETS"),
+            media_folder=read.folder("SEEKPOINT_MEDIA_FOLDER"),
             allow_private_urls=read.switch("SEEKPOINT_ALLOW_PRIVATE_URLS"),
             log_level=read.choice("SEEKPOINT_LOG_LEVEL", LOG_LEVELS, "INFO"),
         )
@@ -143,6 +181,45 @@ class _Reader:
         if given.isdecimal() and least <= int(given) <= most:
             return int(given)
         raise self._refusal(name, given, f"whole numbers from {least} to {most}")
+
+    def amount(self, name: str) -> float | None:
+        """A sum of money; None when nothing is given."""
+        given = self.text(name)
+        return self._number(name, given) if given else None
+
+    def per_model(self, name: str, model: str, defaults: Mapping[str, float]) -> float:
+        """The price for `model`: one number for every model, or `model=number, model=number`."""
+        given = self.text(name)
+        if not given:
+            return defaults[model]
+        if "=" not in given:
+            return self._number(name, given)
+        prices = dict(defaults)
+        for entry in given.split(","):
+            named, _, price = (part.strip() for part in entry.partition("="))
+            if named not in prices:
+                raise self._refusal(name, given, f"prices of {', '.join(defaults)}")
+            prices[named] = self._number(name, price)
+        return prices[model]
+
+    def folder(self, name: str) -> Path | None:
+        """A folder that is there; None when nothing is given."""
+        given = self.text(name)
+        if not given:
+            return None
+        folder = Path(given).expanduser()
+        if not folder.is_dir():
+            raise self._refusal(name, given, "a folder that exists")
+        return folder.resolve()
+
+    def _number(self, name: str, given: str) -> float:
+        try:
+            number = float(given)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number >= 0):
+            raise self._refusal(name, given, "numbers from 0 up, like 12.50")
+        return number
 
     @staticmethod
     def _refusal(name: str, given: str, legal: str) -> ConfigurationError:

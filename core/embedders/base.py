@@ -32,16 +32,42 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Prices:
+    """What calls cost, in the currency of the settings. Nothing, for an embedder of our own."""
+
+    per_minute: float = 0.0  # of video
+    per_image: float = 0.0
+    per_text: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A call for a video that will be billed.
+
+    Reported before the call leaves, so that the budget can refuse it and the ledger knows of it
+    whatever happens next; again with its `task_id`; and as `void` when the service refused it, so
+    that nothing is billed.
+    """
+
+    id: str
+    task_id: str = ""
+    void: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far embed_video has come.
 
-    `checkpoint` is all it needs to go on later without doing (or paying for) anything twice. It is
-    on disk when the callback returns.
+    `checkpoint` is all it needs to go on later without doing (or paying for) anything twice.
+    Checkpoint and `charge` are on disk when the callback returns. `note` says what it waits for
+    when that is not the work itself, in words for users.
     """
 
     stage: Stage
     fraction: float | None = None
     checkpoint: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+    charge: Charge | None = None
 
 
 OnProgress = Callable[[Progress], None]
@@ -64,6 +90,7 @@ class Embedder(Protocol):
     explains: bool
     # True when a service does the work: it fetches URLs by itself, and it costs money.
     remote: bool
+    prices: Prices
 
     def embed_text(self, text: str) -> Vector: ...
 
@@ -94,6 +121,10 @@ class Embedder(Protocol):
         `resume` is the last checkpoint of an earlier, interrupted run, or empty.
         An exception raised by `on_progress` ends the work and passes through.
         """
+        ...
+
+    def tidy(self, resume: Mapping[str, str]) -> None:
+        """Deletes what a finished embed_video left elsewhere; called once its segments are stored."""
         ...
 
     def explain(self, query: Vector, segment: Vector) -> str:

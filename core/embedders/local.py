@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core import fetch, media
-from core.embedders.base import Limits, OnProgress, Progress, check_span, unit_vector
+from core.embedders.base import Limits, OnProgress, Prices, Progress, check_span, unit_vector
 from core.errors import ConfigurationError, MediaError, RecipeError
 from core.models import EmbeddedSegment, MediaInfo, Stage, Vector
 from core.recipe import Media
@@ -121,6 +121,7 @@ class LocalEmbedder:
     limits_text = HONEST_LIMITS
     explains = True
     remote = False
+    prices = Prices()
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -202,6 +203,9 @@ class LocalEmbedder:
             EmbeddedSegment(float(start), float(end), "visual", vector)
             for start, end, vector in zip(borders, borders[1:], vectors, strict=False)
         ]
+
+    def tidy(self, resume: Mapping[str, str]) -> None:
+        """Nothing is left anywhere."""
 
     def explain(self, query: Vector, segment: Vector) -> str:
         """One to three things that make the match, such as "sports car, red"."""

@@ -26,7 +26,7 @@ from uuid import uuid4
 import httpx
 
 from core import fetch, media
-from core.embedders.base import Limits, OnProgress, Progress, check_span, unit_vector
+from core.embedders.base import Limits, OnProgress, Prices, Progress, check_span, unit_vector
 from core.embedders.marengo import MB, MediaSource, Request, marengo
 from core.embedders.twelvelabs_errors import Gone, expired, nonsense, of_answer, refused
 from core.errors import (
@@ -103,6 +103,11 @@ class TwelveLabsEmbedder:
         self._shape = marengo(self.model, self.dimension)
         self.options = self._shape.options
         self.limits = self._shape.limits
+        self.prices = Prices(
+            per_minute=settings.price_per_minute,
+            per_image=settings.price_per_1000_images / 1000,
+            per_text=settings.price_per_1000_texts / 1000,
+        )
 
     def embed_text(self, text: str) -> Vector:
         """The unit vector of a text.
@@ -165,6 +170,9 @@ class TwelveLabsEmbedder:
             self._start_task(source, info, run)
         task = self._finished_task(run)
         return self._segments(task, run, info)
+
+    def tidy(self, resume: Mapping[str, str]) -> None:
+        """Deletes the uploaded file at the service; what keeps it from that is only logged."""
 
     def explain(self, query: Vector, segment: Vector) -> str:  # noqa: ARG002
         """Nothing: the service gives no reasons."""

@@ -16,6 +16,7 @@ from core import (
     Job,
     Library,
     Limits,
+    Prices,
     Progress,
     Segment,
     Settings,
@@ -42,6 +43,7 @@ class Gate:
     limits_text = ""
     explains = False
     remote = False
+    prices = Prices()
 
     def __init__(self) -> None:
         self.begun = threading.Semaphore(0)
@@ -83,6 +85,9 @@ class Gate:
             EmbeddedSegment(float(s), float(s) + self.segment_sec, "visual", self.embed_text("ab"))
             for s in starts
         ]
+
+    def tidy(self, resume: Mapping[str, str]) -> None:
+        pass
 
     def explain(self, query: Vector, segment: Vector) -> str:  # noqa: ARG002
         return ""

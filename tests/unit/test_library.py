@@ -383,10 +383,10 @@ def test_an_estimate_tells_minutes_and_what_is_here_already(
         [clips / "red_then_blue.mp4", clips / "silent.mp4", tmp_path / "missing.mp4"]
     )
     known, new, missing = estimate.sources
-    assert (known.known, known.problem) == (True, "")
-    assert (new.known, new.problem) == (False, "")
+    assert (bool(known.known), known.problem) == (True, "")
+    assert (new.known, new.problem) == ("", "")
     assert new.minutes == pytest.approx(2 / 60, abs=0.01)
-    assert (missing.known, missing.minutes) == (False, None)
+    assert (missing.known, missing.minutes) == ("", None)
     assert "missing.mp4 does not exist." in missing.problem
     assert estimate.minutes == new.minutes
 
