@@ -10,21 +10,26 @@ address or its content is a plain MediaError.
 
 from __future__ import annotations
 
+import codecs
 import io
 import ipaddress
 import os
 import re
 import socket
+import ssl
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Self
 
 import httpx
 
 from core.errors import MediaError, MediaUnreachable
+from core.media import is_text
 
 MAX_REDIRECTS = 5
 _TIMEOUT = httpx.Timeout(20.0, connect=10.0)
@@ -33,8 +38,10 @@ _HEADERS = {"accept-encoding": "identity", "user-agent": "Seekpoint"}
 _HOST = re.compile(r"[\w.:-]+")
 _HIGHEST_PORT = 65535
 _CHUNK = 256 * 1024
-_BLOCK = 1024 * 1024
-_BLOCKS_KEPT = 8
+# One block holds what a probe wants of most videos; a larger one would only cost more.
+_BLOCK = 512 * 1024
+_BLOCKS_KEPT = 16
+_SNIFFED = 512
 
 _HOSTING_PAGES = {
     "youtube.com": "YouTube",
@@ -64,6 +71,16 @@ _HOSTING_PAGES = {
     "icloud.com": "iCloud",
     "wetransfer.com": "WeTransfer",
     "we.tl": "WeTransfer",
+}
+_PASSING = {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS}
+_HTML = {"text/html", "application/xhtml+xml"}
+_OTHER_CONTENT = {
+    b"PK\x03\x04": "a ZIP archive",
+    b"Rar!": "a RAR archive",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"%PDF-": "a PDF document",
+    b"#EXTM3U": "a playlist",
 }
 _PRIVATE_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home", "localdomain")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -226,6 +243,7 @@ class RemoteFile(io.RawIOBase, BinaryIO):
         ):
             _refuse_failure(response)
             if response.status_code != httpx.codes.PARTIAL_CONTENT:
+                _refuse_other_content(next(response.iter_bytes(_SNIFFED), b""), response)
                 raise NoRangeSupport(
                     f"{response.url.host} only hands out whole files.",
                     "Download the video and add the file.",
@@ -234,7 +252,7 @@ class RemoteFile(io.RawIOBase, BinaryIO):
             if self.size and size != self.size:
                 raise MediaUnreachable(f"The file at {response.url.host} changed.", "Try again.")
             self.size = size
-            content = b"".join(_body(response, _BLOCK))
+            content = b"".join(_body(response, _BLOCK, start))
         if len(content) != min(_BLOCK, size - start):
             raise MediaUnreachable(f"{response.url.host} sent only part of the file.", "Try again.")
         return content
@@ -272,8 +290,14 @@ class _CheckedTransport(httpx.BaseTransport):
     def _route(self, host: str, port: int) -> tuple[str, httpx.HTTPTransport]:
         if (host, port) not in self._routes:
             address = _checked_address(host, port, self._allow_private)
-            self._routes[host, port] = (address, httpx.HTTPTransport())
+            self._routes[host, port] = (address, httpx.HTTPTransport(verify=_tls()))
         return self._routes[host, port]
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Made once: reading the certificates takes longer than most requests."""
+    return httpx.create_ssl_context()
 
 
 def _client(allow_private: bool) -> httpx.Client:
@@ -321,11 +345,14 @@ def _written_whole(dest: Path) -> Iterator[BinaryIO]:
         ) from error
 
 
-def _body(response: httpx.Response, max_bytes: int) -> Iterator[bytes]:
+def _body(response: httpx.Response, max_bytes: int, start: int = 0) -> Iterator[bytes]:
+    """The content in chunks; `start` is its place in the file, whose beginning is judged."""
+    chunks = response.iter_bytes(_CHUNK)
+    first = next(chunks, b"")
+    if start == 0:
+        _refuse_other_content(first, response)
     done = 0
-    for chunk in response.iter_bytes(_CHUNK):
-        if done == 0 and response.request.headers.get("range", "bytes=0-").startswith("bytes=0-"):
-            _refuse_page(chunk, response.url.host)
+    for chunk in chain([first], chunks):
         done += len(chunk)
         if done > max_bytes:
             raise _too_large(response.url.host, max_bytes)
@@ -355,25 +382,40 @@ def _refuse_failure(response: httpx.Response) -> None:
     host = response.url.host
     status = response.status_code
     if status in {httpx.codes.NOT_FOUND, httpx.codes.GONE}:
-        raise MediaError(f"{host} has no such file (404).", "Check the address.")
+        raise MediaError(f"{host} has no such file ({status}).", "Check the address.")
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         raise MediaUnreachable(
             f"{host} does not let us read this file ({status}).",
             "Use a public or a freshly signed link.",
         )
     if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-        raise MediaError(f"The file at {host} is empty.", "Check the address.")
+        raise _empty(host)
+    if response.is_client_error and status not in _PASSING:
+        raise MediaUnreachable(
+            f"{host} answered with status {status}.",
+            "Check the address; a signed link may have run out.",
+        )
     if not response.is_success:
         raise MediaUnreachable(f"{host} answered with status {status}.", "Try again later.")
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind.startswith("text/") or kind in {"application/json", "application/xhtml+xml"}:
-        raise _a_page(host)
+    if kind in _HTML:
+        raise _a_page(response)
 
 
-def _refuse_page(beginning: bytes, host: str) -> None:
-    """Some servers call their error pages media."""
-    if beginning.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):
-        raise _a_page(host)
+def _refuse_other_content(beginning: bytes, response: httpx.Response) -> None:
+    """Judges by the content itself: some servers call anything media, others call media text."""
+    host = response.url.host
+    head = beginning[:_SNIFFED].removeprefix(codecs.BOM_UTF8).lstrip()
+    if not beginning:
+        raise _empty(host)
+    if head.startswith(b"<"):
+        raise _a_page(response)
+    other = next((name for mark, name in _OTHER_CONTENT.items() if head.startswith(mark)), "")
+    if other or is_text(head):
+        raise MediaError(
+            f"What {host} sent is {other or 'text'}, not a media file.",
+            "Use the direct address of the file.",
+        )
 
 
 def _declared_size(response: httpx.Response) -> int:
@@ -463,11 +505,21 @@ def _forbidden(host: str) -> MediaError:
     )
 
 
-def _a_page(host: str) -> MediaError:
+def _a_page(response: httpx.Response) -> MediaError:
+    host = response.url.host
+    asked = response.history[0].url if response.history else response.url
+    if (asked.host, asked.path) != (host, response.url.path):
+        return MediaError(
+            f"This address leads to a page on {host}, perhaps a login.",
+            "Use a link that gives the file itself to anybody, such as a freshly signed one.",
+        )
     return MediaError(
-        f"What {host} sent is a page, not a media file.",
-        "Use the direct address of the file.",
+        f"What {host} sent is a page, not a media file.", "Use the direct address of the file."
     )
+
+
+def _empty(host: str) -> MediaError:
+    return MediaError(f"The file at {host} is empty.", "Check the address.")
 
 
 def _too_large(host: str, max_bytes: int) -> MediaError:

@@ -79,6 +79,14 @@ def content_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def is_text(head: bytes) -> bool:
+    """Whether the beginning of a file reads as text, which no media file's does."""
+    try:
+        return "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+
+
 def frames(
     source: MediaFile, *, fps: float, start: float = 0.0, end: float | None = None
 ) -> Iterator[tuple[float, Image.Image]]:
@@ -220,17 +228,10 @@ def _refuse_what_is_no_media_file(source: MediaFile) -> None:
             head = file.read(512)
     if not head:
         raise MediaError(f"{name} is empty.", "Download or export it again.")
-    if _is_text(head):
+    if is_text(head):
         raise MediaError(
             f"{name} is a page or a text, not a video.", "Download the video itself and add that."
         )
-
-
-def _is_text(head: bytes) -> bool:
-    try:
-        return "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return False
 
 
 @contextmanager

@@ -172,7 +172,8 @@ class Job:
 
     `fraction` (0 to 1) counts within the stage, None when unknown; `remaining_sec` is for the whole
     job, guessed from those before it. `run` is shared by the jobs that were added together.
-    `minutes` is the length of the video once it is known. `cost` is what was charged for it, None
+    `minutes` is the length of the video once it is known. `stage_seconds` are the seconds spent in
+    each stage so far, but for the current one, which it is in since `stage_since`. `cost` is what was charged for it, None
     when that is unknown. `note` says what it waits for at the moment; `held` why its turn does not
     come. `must_confirm` means that a retry pays again for what was paid for before.
     """
@@ -198,24 +199,34 @@ class Job:
     note: str = ""
     held: str = ""
     must_confirm: bool = False
+    stage_since: datetime | None = None
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     remaining_sec: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """The queue as a whole. `reason` and `hint` say why it is paused when nobody asked for it.
+    """The queue as a whole.
 
-    `counts` are jobs per stage. `fraction` and `remaining_sec` are of the current batch: what is
-    unfinished, and what finished since the oldest of that was added; None when nothing is.
+    `paused` says who stopped it: nobody (empty), the user, the service (it refuses the key or the
+    plan is used up) or the month's budget; `reason` and `hint` then say more. `counts` are jobs per
+    stage. The current batch is what is unfinished, and what finished since the oldest of that was
+    added: `done` of `total` jobs, a `fraction` from 0 to 1, and `remaining_sec`, None when unknown.
     """
 
-    paused: bool
+    paused: Literal["", "user", "service", "budget"]
     reason: str
     hint: str
     counts: Mapping[Stage, int]
-    fraction: float | None
+    done: int
+    total: int
+    fraction: float
     remaining_sec: float | None
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is waiting or running."""
+        return self.total > self.done
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +247,8 @@ class SourceEstimate:
 
     `minutes`, `size` (bytes) and `price` are None when unknown. `known` is the title of the video
     in the library that it already is, so that nothing would be embedded. A `problem` keeps it from
-    being added, a `warning` does not; `hint` says what to do about either.
+    being added, a `warning` does not; `hint` says what to do about either. Nobody has looked at a
+    `pending` one yet.
     """
 
     source: str
@@ -251,6 +263,7 @@ class SourceEstimate:
     where: str = ""
     size: int | None = None
     video_id: str = ""
+    pending: bool = False
 
     @property
     def costs(self) -> bool:

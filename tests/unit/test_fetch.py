@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import socket
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import media
+from core import fetch, media
 from core.errors import JobCancelled, MediaError, MediaUnreachable, SeekpointError
 from core.fetch import (
     NoRangeSupport,
@@ -270,28 +272,73 @@ def test_the_sixth_redirect_is_not_followed(web: Web) -> None:
 @pytest.mark.parametrize(
     ("page", "words", "kind"),
     [
-        (Page(status=404), "no such file", MediaError),
-        (Page(status=410), "no such file", MediaError),
-        (Page(status=403), "does not let us", MediaUnreachable),
-        (Page(status=401), "does not let us", MediaUnreachable),
-        (Page(status=500), "status 500", MediaUnreachable),
+        (Page(status=404), r"no such file \(404\)", MediaError),
+        (Page(status=410), r"no such file \(410\)", MediaError),
+        (Page(status=403), r"does not let us .* \(403\).*freshly signed", MediaUnreachable),
+        (Page(status=401), r"does not let us .* \(401\)", MediaUnreachable),
+        (Page(status=400), "status 400.* may have run out", MediaUnreachable),
+        (Page(status=429), "status 429.* again later", MediaUnreachable),
+        (Page(status=500), "status 500.* again later", MediaUnreachable),
         (Page(b"<p>Hello", kind="text/html; charset=utf-8"), "is a page", MediaError),
-        (Page(b'{"a": 1}', kind="application/json"), "is a page", MediaError),
-        (Page(b"\n <!DOCTYPE html><p>", kind="video/mp4"), "is a page", MediaError),
-        (Page(CONTENT, cut=True), "broke off", MediaUnreachable),
+        (Page(b"\n <!DOCTYPE html><p>"), "is a page", MediaError),
+        (Page(b"\xef\xbb\xbf<html>"), "is a page", MediaError),
+        (Page(b'{"a": 1}', kind="application/json"), "is text", MediaError),
+        (Page(b"Not found, sorry."), "is text", MediaError),
+        (Page(b"#EXTM3U\n#EXT-X-VERSION:3\n"), "is a playlist", MediaError),
+        (Page(b"PK\x03\x04\x14\0\0\0"), "is a ZIP archive", MediaError),
+        (Page(b"%PDF-1.7\n%\xe2\xe3"), "is a PDF document", MediaError),
+        (Page(b""), "is empty", MediaError),
     ],
 )
+@pytest.mark.parametrize("ranges", [True, False])
 def test_a_bad_answer_is_named(
-    web: Web, tmp_path: Path, page: Page, words: str, kind: type[MediaError]
+    web: Web, tmp_path: Path, page: Page, words: str, kind: type[MediaError], ranges: bool
 ) -> None:
-    url = web.put("/a.mp4", page)
-    dest = tmp_path / "a.mp4"
-    with pytest.raises(kind, match=words) as caught:
-        download(url, dest, allow_private=True, max_bytes=10**7)
-    assert type(caught.value) is kind
-    with pytest.raises(kind):
-        fetch_bytes(url, allow_private=True, max_bytes=10**7)
+    url = web.put("/a.mp4", replace(page, ranges=ranges))
+    ways: list[Callable[[], object]] = [
+        lambda: download(url, tmp_path / "a.mp4", allow_private=True, max_bytes=10**7),
+        lambda: fetch_bytes(url, allow_private=True, max_bytes=10**7),
+        lambda: RemoteFile(url, allow_private=True),
+    ]
+    for read in ways:
+        with pytest.raises(MediaError, match=words) as caught:
+            read()
+        assert type(caught.value) is kind
+        assert caught.value.hint
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_answer_that_breaks_off_leaves_nothing(web: Web, tmp_path: Path) -> None:
+    url = web.put("/a.mp4", Page(CONTENT, cut=True))
+    with pytest.raises(MediaUnreachable, match="broke off"):
+        download(url, tmp_path / "a.mp4", allow_private=True, max_bytes=10**7)
+    with pytest.raises(MediaUnreachable, match="broke off"):
+        RemoteFile(url, allow_private=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream", ""])
+def test_media_that_a_server_calls_something_else_is_still_media(web: Web, kind: str) -> None:
+    url = web.put("/a.mkv", Page(CONTENT, kind=kind))
+    assert fetch_bytes(url, allow_private=True, max_bytes=10**7) == CONTENT
+    with RemoteFile(url, allow_private=True) as file:
+        assert file.read() == CONTENT
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "video/mp4"])
+def test_an_address_that_leads_to_a_login_says_so(web: Web, content_type: str) -> None:
+    form = b"<form action=/login>"
+    login = web.put("/login?next=/a.mp4", Page(form, kind=content_type))
+    url = web.put("/a.mp4", Page(status=302, headers={"Location": login}))
+    with pytest.raises(MediaError, match=r"leads to a page on 127\.0\.0\.1, perhaps a login"):
+        RemoteFile(url, allow_private=True)
+
+
+def test_a_redirect_to_the_same_page_is_no_login(web: Web) -> None:
+    web.put("/a.mp4?page=1", Page(b"<p>", kind="text/html"))
+    url = web.put("/a.mp4", Page(status=302, headers={"Location": "/a.mp4?page=1"}))
+    with pytest.raises(MediaError, match="is a page, not a media file"):
+        RemoteFile(url, allow_private=True)
 
 
 @pytest.mark.usefixtures("internet")
@@ -303,6 +350,14 @@ def test_a_dead_host_is_named(tmp_path: Path) -> None:
 def test_a_host_that_does_not_listen_is_named() -> None:
     with pytest.raises(MediaUnreachable, match=r"127\.0\.0\.1 could not be reached"):
         fetch_bytes("http://127.0.0.1:9/a.mp4", allow_private=True, max_bytes=10)
+
+
+def test_a_host_that_never_answers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "_TIMEOUT", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.mp4"
+        with pytest.raises(MediaUnreachable, match=r"127\.0\.0\.1 took too long to answer"):
+            RemoteFile(url, allow_private=True)
 
 
 @pytest.mark.parametrize("says_length", [True, False])
@@ -355,7 +410,7 @@ def test_many_small_reads_cost_few_requests(web: Web) -> None:
     with RemoteFile(web.put("/a", Page(CONTENT)), allow_private=True) as remote:
         while remote.read(4096):
             pass
-    assert len(web.asked) == 5
+    assert len(web.asked) == 10
 
 
 def test_a_video_is_probed_without_being_downloaded_whole(web: Web, tmp_path: Path) -> None:
@@ -367,23 +422,27 @@ def test_a_video_is_probed_without_being_downloaded_whole(web: Web, tmp_path: Pa
     assert len(web.asked) < 8
 
 
+def test_probing_a_well_formed_video_takes_one_request(web: Web, tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", fps=10)
+    free = (8_000_000).to_bytes(4) + b"free" + bytes(7_999_992)
+    with RemoteFile(web.put("/a.mp4", Page(path.read_bytes() + free)), allow_private=True) as file:
+        media.probe(file)
+    assert len(web.asked) == 1
+
+
+def test_probing_a_video_with_its_index_at_the_end_takes_two(web: Web, tmp_path: Path) -> None:
+    content = make_video(tmp_path / "a.mp4", fps=10, faststart=False).read_bytes()
+    index = content.index(b"moov") - 4
+    free = (8_000_000).to_bytes(4) + b"free" + bytes(7_999_992)
+    late = content[:index] + free + content[index:]
+    with RemoteFile(web.put("/a.mp4", Page(late)), allow_private=True) as file:
+        media.probe(file)
+    assert len(web.asked) == 2
+
+
 def test_a_server_without_ranges_is_told_apart(web: Web) -> None:
     with pytest.raises(NoRangeSupport, match="whole files"):
         RemoteFile(web.put("/a", Page(CONTENT, ranges=False)), allow_private=True)
-
-
-@pytest.mark.parametrize(
-    ("page", "words"),
-    [
-        (Page(status=404), "no such file"),
-        (Page(b""), "empty"),
-        (Page(b"<html>", kind="text/html"), "is a page"),
-        (Page(CONTENT, cut=True), "broke off"),
-    ],
-)
-def test_a_remote_file_that_cannot_be_read_says_why(web: Web, page: Page, words: str) -> None:
-    with pytest.raises(MediaError, match=words):
-        RemoteFile(web.put("/a", page), allow_private=True)
 
 
 def test_a_file_that_changes_while_it_is_read_is_noticed(web: Web) -> None:
