@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 
-from core.errors import EmbedderBusy, EmbedderUnavailable
+from core.errors import EmbedderBusy, EmbedderError, EmbedderUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +29,14 @@ def call_with_retry(
     total_sec: float = TOTAL_SEC,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
+    on_wait: Callable[[EmbedderError, float], None] | None = None,
 ) -> T:
     """What `call` returns, tried again while the service is busy or cannot be reached.
 
     A wait the service asked for is kept in full; without one, waits double from a second, with
     jitter. It gives up after `attempts` calls, or rather than wait beyond `total_sec` seconds, and
-    then raises the last error. What `sleep` raises ends the waiting and passes through.
+    then raises the last error. `on_wait` hears of each failure and the seconds until the next call.
+    What it or `sleep` raises ends the waiting and passes through.
 
     Raises:
         EmbedderBusy, EmbedderUnavailable: after the last attempt.
@@ -46,12 +48,23 @@ def call_with_retry(
         out_of_time = clock() - started + state.upcoming_sleep > total_sec
         return state.attempt_number >= attempts or out_of_time
 
+    def before_sleep(state: RetryCallState) -> None:
+        error = _failure(state)
+        logger.info(
+            "call %d failed (%s); trying again in %.1f s",
+            state.attempt_number,
+            error,
+            state.upcoming_sleep,
+        )
+        if on_wait is not None and isinstance(error, EmbedderError):
+            on_wait(error, state.upcoming_sleep)
+
     retrying = Retrying(
         retry=retry_if_exception_type((EmbedderBusy, EmbedderUnavailable)),
         wait=_wait,
         stop=is_enough,
         sleep=sleep,
-        before_sleep=_log,
+        before_sleep=before_sleep,
         reraise=True,
     )
     return retrying(call)
@@ -66,12 +79,3 @@ def _wait(state: RetryCallState) -> float:
 
 def _failure(state: RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome is not None else None
-
-
-def _log(state: RetryCallState) -> None:
-    logger.info(
-        "call %d failed (%s); trying again in %.1f s",
-        state.attempt_number,
-        _failure(state),
-        state.upcoming_sleep,
-    )

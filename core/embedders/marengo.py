@@ -50,7 +50,6 @@ class Marengo35:
         image_min_side=128,
         clip_sec=30.0,
         clip_bytes=32 * MB,
-        parallel_videos=4,
     )
     cuts_clips = False
 
@@ -98,7 +97,6 @@ class Marengo30:
         video_min_sec=4.0,
         video_max_sec=4 * 3600.0,
         video_min_side=360,
-        parallel_videos=4,
     )
     cuts_clips = True
 

@@ -1,35 +1,33 @@
-"""Twelve Labs (Marengo) as an embedder: embed v2 of its SDK, and the only file that knows the SDK.
+"""Twelve Labs (Marengo) as an embedder, with embed v2 of its SDK.
 
-Nothing that costs money is asked for twice: before a task is created its time is in the
-checkpoint, after that its id, and a run that starts with either goes on from there.
+Nothing that costs money is asked for twice: before a task is created its time and its charge are in
+the checkpoint, after that its id, and a run that starts with either goes on from there.
 """
 
 from __future__ import annotations
 
 import base64
 import io
-import json
 import logging
 import math
-import mimetypes
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
-from uuid import uuid4
-
-import httpx
+from typing import TYPE_CHECKING, BinaryIO
 
 from core import fetch, media
-from core.embedders.base import Limits, OnProgress, Prices, Progress, check_span, unit_vector
+from core.embedders.base import Limits, OnProgress, Prices, check_span, unit_vector
 from core.embedders.marengo import MB, MediaSource, Request, marengo
-from core.embedders.twelvelabs_errors import Gone, expired, nonsense, of_answer, refused
+from core.embedders.twelvelabs_assets import Assets
+from core.embedders.twelvelabs_errors import Gone, expired, nonsense, refused
+from core.embedders.twelvelabs_run import Pace, Run
+from core.embedders.twelvelabs_service import QUERY, Kind, Service
 from core.errors import (
+    BudgetExceeded,
     ConfigurationError,
     EmbedderError,
     EmbedderUnavailable,
@@ -37,39 +35,27 @@ from core.errors import (
     RecipeError,
     UnsupportedMedia,
 )
+from core.limiter import Place
 from core.models import EmbeddedSegment, MediaInfo, Stage, Vector
 from core.recipe import Media
-from core.retry import call_with_retry
 from core.settings import DIMENSIONS, SEGMENT_SEC, Settings
 
 if TYPE_CHECKING:
-    from twelvelabs import TwelveLabs
-    from twelvelabs.types import AssetDetail, EmbeddingData, EmbeddingTaskResponse
+    from twelvelabs.types import EmbeddingData, EmbeddingTaskResponse, MediaEmbeddingTask
 
 logger = logging.getLogger(__name__)
 
-UPLOAD_BYTES = 200 * MB
 _DOWNLOAD_BYTES = 2_000 * MB
-
-_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
-_UPLOAD_TIMEOUT_SEC = 600
-_QUERY_ATTEMPTS = 4
-# A task that is paid for is waited for through an outage of some ten minutes.
-_POLL_ATTEMPTS = 30
-_POLL_PATIENCE_SEC = 1800
-_FIRST_POLL_SEC = 2.0
-_LONGEST_POLL_SEC = 15.0
-_POLL_GROWTH = 1.5
-_ASSET_DEADLINE_SEC = 3600.0
+# Tasks are worked on elsewhere: two more videos can be looked at, sent or stored meanwhile.
+_VIDEOS_BESIDE_TASKS = 2
 _TASK_DEADLINE_SEC = 6 * 3600.0
-# While waiting, progress is reported (and a cancelled job noticed) this often.
-_REPORT_SEC = 1.0
 # Segments may end a little after the probed duration.
 _END_TOLERANCE_SEC = 0.5
 _CLOCK_SKEW = timedelta(minutes=5)
+# A plan allows 3,000 tasks a day; the list has at most 50 on a page.
+_LISTED_PAGES = 60
+_LISTED_PER_PAGE = 50
 _SHRUNK_IMAGE = (2048, 2048)
-
-T = TypeVar("T")
 
 
 class TwelveLabsEmbedder:
@@ -98,11 +84,16 @@ class TwelveLabsEmbedder:
         self._settings = settings
         self._sleep = sleep
         self._clock = clock
+        self._service = Service(settings, sleep=sleep, clock=clock)
+        self._assets = Assets(self._service)
+        self._pace = Pace()
         self.model = settings.twelvelabs_model
         self.dimension = settings.twelvelabs_dimension
         self._shape = marengo(self.model, self.dimension)
         self.options = self._shape.options
-        self.limits = self._shape.limits
+        self.limits = replace(
+            self._shape.limits, parallel_videos=settings.parallel_tasks + _VIDEOS_BESIDE_TASKS
+        )
         self.prices = Prices(
             per_minute=settings.price_per_minute,
             per_image=settings.price_per_1000_images / 1000,
@@ -120,7 +111,7 @@ class TwelveLabsEmbedder:
         if not words:
             raise RecipeError("There is nothing to search for yet.", "Type a few words.")
         try:
-            return self._query(self._shape.text(words))
+            return self._query(Kind.QUERIES, self._shape.text(words))
         except Gone:
             raise
         except UnsupportedMedia as error:
@@ -133,7 +124,8 @@ class TwelveLabsEmbedder:
             MediaError: when it is no picture, or a forbidden address.
             UnsupportedMedia: when it is too small. EmbedderError: as for embed_text.
         """
-        return self._query(self._shape.image(self._image_source(source), text.strip()))
+        request = self._shape.image(self._image_source(source), text.strip())
+        return self._query(Kind.QUERIES, request)
 
     def embed_clip(
         self, source: Media, start: float | None = None, end: float | None = None
@@ -145,7 +137,7 @@ class TwelveLabsEmbedder:
             UnsupportedMedia: when it is too long or too large. EmbedderError: as for embed_text.
         """
         check_span(start, end)
-        return self._query(self._clip_request(source, start, end))
+        return self._query(Kind.VIDEOS, self._clip_request(source, start, end))
 
     def embed_video(
         self,
@@ -157,67 +149,46 @@ class TwelveLabsEmbedder:
     ) -> list[EmbeddedSegment]:
         """Every segment of a video at a URL or in a file; see `Embedder.embed_video`.
 
-        Checkpoint keys: asset_id and filename of an upload, options and has_audio of the request,
-        asked_at (when its POST was about to leave), task_id. An empty value means not yet.
+        Checkpoint keys: those of an upload (see `Assets`), options and has_audio of the request,
+        asked_at (when its POST was about to leave) and charge_id, task_id. An empty value means not
+        yet. A charge is reported before each task is asked for, with its task once it is there, and
+        as void when the service said no and is not asked again.
 
         Raises:
             MediaError: for a file or address that cannot be used.
-            UnsupportedMedia: when the service refuses it, or its result has expired.
+            UnsupportedMedia: when the service refuses it.
+            ResultExpired: when its result is gone, or under another account.
             EmbedderError: when the service cannot answer; what was begun goes on with `resume`.
         """
-        run = _Run(resume, on_progress, self._sleep, self._clock)
-        if not run.saved("task_id"):
-            self._start_task(source, info, run)
-        task = self._finished_task(run)
+        run = Run(resume, on_progress, self._sleep, self._clock)
+        minutes = info.duration / 60 if info is not None else None
+        with self._service.limiter.place() as place:
+            if run.saved("task_id"):
+                place.adopt()
+                task = self._finished_task(run, minutes, run.age())
+            else:
+                self._start_task(source, info, run, place)
+                task = self._finished_task(run, minutes)
         return self._segments(task, run, info)
 
     def tidy(self, resume: Mapping[str, str]) -> None:
         """Deletes the uploaded file at the service; what keeps it from that is only logged."""
+        asset_id = resume.get("asset_id", "")
+        if asset_id and not self._settings.keep_assets:
+            self._assets.delete(asset_id)
 
     def explain(self, query: Vector, segment: Vector) -> str:  # noqa: ARG002
         """Nothing: the service gives no reasons."""
         return ""
 
-    # The connection
-
-    @cached_property
-    def _client(self) -> TwelveLabs:
-        # Imported here: the SDK takes more than half a second.
-        from twelvelabs import TwelveLabs
-
-        base_url = self._settings.twelvelabs_base_url
-        return TwelveLabs(
-            api_key=_usable_key(self._settings),
-            timeout=_TIMEOUT,
-            # The key is a plain header: a redirect must not carry it to another host.
-            follow_redirects=False,
-            **({"base_url": base_url} if base_url else {}),
-        )
-
-    def _call(
-        self,
-        ask: Callable[[], T],
-        sleep: Callable[[float], None] | None = None,
-        **limits: int,
-    ) -> T:
-        """What `ask` answers, tried again while that may help, its failures in our words.
-
-        `sleep` is how to wait; `limits` are those of call_with_retry.
-        """
-
-        def attempt() -> T:
-            with _translated(self._settings.twelvelabs_api_key):
-                return ask()
-
-        return call_with_retry(attempt, sleep=sleep or self._sleep, clock=self._clock, **limits)
-
     # Queries
 
-    def _query(self, request: Request) -> Vector:
-        client = self._client
-        return self._call(
+    def _query(self, kind: Kind, request: Request) -> Vector:
+        client = self._service.client
+        return self._service.call(
+            kind,
             lambda: self._one_vector(client.embed.v_2.create(**request).data),
-            attempts=_QUERY_ATTEMPTS,
+            patience=QUERY,
         )
 
     def _one_vector(self, rows: Sequence[EmbeddingData]) -> Vector:
@@ -242,11 +213,8 @@ class TwelveLabsEmbedder:
     def _clip_request(self, source: Media, start: float | None, end: float | None) -> Request:
         if isinstance(source, str) and (_is_whole(start, end) or self._shape.cuts_clips):
             return self._shape.clip({"url": self._checked(source)}, start, end)
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            self._readable(source, Path(folder)) as file,
-        ):
-            content = self._clip_bytes(file, start, end, Path(folder) / "clip.mp4")
+        with _temporary_folder() as folder, self._readable(source, folder) as file:
+            content = self._clip_bytes(file, start, end, folder / "clip.mp4")
         return self._shape.clip({"base64_string": _base64(content)}, None, None)
 
     def _clip_bytes(
@@ -301,10 +269,12 @@ class TwelveLabsEmbedder:
 
     # Videos
 
-    def _start_task(self, source: str | Path, info: MediaInfo | None, run: _Run) -> None:
+    def _start_task(
+        self, source: str | Path, info: MediaInfo | None, run: Run, place: Place
+    ) -> None:
         has_audio = info.has_audio if info is not None else None
         if isinstance(source, Path):
-            asset = self._ready_asset(source, run)
+            asset = self._assets.ready(source, run)
             remote = {"asset_id": run.saved("asset_id")}
             if has_audio is None and asset.technical_metadata is not None:
                 has_audio = asset.technical_metadata.has_audio
@@ -313,97 +283,93 @@ class TwelveLabsEmbedder:
         options = self.options if has_audio is not False else ("visual",)
         run.save(options=",".join(options), has_audio=str(has_audio))
         request = self._shape.video(remote, options, self._settings.segment_sec)
-        run.save(task_id=self._create_task(request, remote.get("url", ""), run))
+        # An unknown length counts for nothing: should it be too much, the service says so.
+        minutes = info.duration / 60 if info is not None else 0.0
+        self._create_task(request, minutes, run, place)
 
-    def _create_task(self, request: Request, url: str, run: _Run) -> str:
-        """The id of the task, which is created unless an earlier, unclear attempt already did."""
+    def _create_task(self, request: Request, minutes: float, run: Run, place: Place) -> None:
+        """Creates the task, unless an earlier, unclear attempt already did."""
+        unclear = bool(run.saved("asked_at"))
 
         def create() -> str:
-            asked_at = run.saved("asked_at")
-            found = self._task_since(asked_at, url or run.saved("filename")) if asked_at else ""
-            if found:
+            nonlocal unclear
+            if unclear and (found := self._task_asked_for(request, run)):
+                place.adopt()
                 return found
-            run.save(asked_at=asked_at or datetime.now(UTC).isoformat())
-            return self._client.embed.v_2.tasks.create(**request).id
+            place.take(run.wait_for_turn)
+            with self._service.turn(Kind.VIDEOS, run, minutes=minutes):
+                self._begin_charge(run)
+                unclear = True
+                try:
+                    with self._service.translated():
+                        return self._service.client.embed.v_2.tasks.create(**request).id
+                except EmbedderUnavailable:
+                    raise
+                except EmbedderError:
+                    unclear = False  # refused: there is no task
+                    raise
 
-        return self._call(create, run.wait)
+        try:
+            task_id = self._service.keep_trying(create, run)
+        except EmbedderError:
+            if not unclear and run.saved("charge_id"):
+                run.void_charge()
+            raise
+        run.settle_charge(task_id)
 
-    def _task_since(self, asked_at: str, input_name: str) -> str:
-        """The task made from this URL or file since then: its POST arrived, the answer did not."""
-        earliest = datetime.fromisoformat(asked_at) - _CLOCK_SKEW
-        recent = self._client.embed.v_2.tasks.list(
-            started_at=earliest.strftime("%Y-%m-%dT%H:%M:%SZ"), page_limit=50
-        )
-        for task in recent.items or []:
-            described = task.video_embedding.metadata if task.video_embedding else None
-            if (
-                described is not None
-                and input_name in {described.input_url, described.input_filename}
-                and task.model_name == self.model
-                and task.status != "failed"
-            ):
-                logger.info("found the task of an unanswered request: %s", task.id)
-                return task.id or ""
+    @staticmethod
+    def _begin_charge(run: Run) -> None:
+        try:
+            run.begin_charge()
+        except BudgetExceeded:
+            raise  # not even recorded
+        except Exception:
+            run.void_charge()  # ended by somebody before anything left
+            raise
+
+    def _task_asked_for(self, request: Request, run: Run) -> str:
+        """The task of an earlier POST that arrived while its answer did not; empty without one."""
+        input_name = request["video"]["media_source"].get("url") or run.saved("filename")
+        earliest = datetime.fromisoformat(run.saved("asked_at")) - _CLOCK_SKEW
+        for page in range(1, _LISTED_PAGES + 1):
+            listed = self._listed_tasks(earliest, page, run)
+            for task in listed:
+                described = task.video_embedding.metadata if task.video_embedding else None
+                if (
+                    described is not None
+                    and input_name in {described.input_url, described.input_filename}
+                    and task.model_name == self.model
+                    and task.status != "failed"
+                ):
+                    logger.info("found the task of an unanswered request: %s", task.id)
+                    return task.id or ""
+            # The SDK's own pager would ask for one page too many.
+            if len(listed) < _LISTED_PER_PAGE:
+                break
         return ""
 
-    def _ready_asset(self, path: Path, run: _Run) -> AssetDetail:
-        if run.saved("asset_id"):
-            try:
-                return self._processed_asset(run)
-            except Gone:
-                logger.info("the uploaded copy of %s is gone; uploading it again", path.name)
-        self._upload(path, run)
-        return self._processed_asset(run)
+    def _listed_tasks(
+        self, earliest: datetime, page: int, run: Run
+    ) -> Sequence[MediaEmbeddingTask]:
+        pager = self._service.call(
+            Kind.READS,
+            lambda: self._service.client.embed.v_2.tasks.list(
+                started_at=earliest.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                page=page,
+                page_limit=_LISTED_PER_PAGE,
+            ),
+            run,
+        )
+        return pager.items or []
 
-    def _upload(self, path: Path, run: _Run) -> None:
-        size = _size_to_upload(path)
-        # The name is ours alone, so that an upload whose answer was lost can be found again.
-        stem = path.stem[:60].encode("utf-8", "replace").decode()
-        name = f"{stem}-{uuid4().hex[:8]}{path.suffix}"
-        tried = False
+    def _finished_task(
+        self, run: Run, minutes: float | None, age: float | None = None
+    ) -> EmbeddingTaskResponse:
+        """The task once it is ready. `age` is that of an adopted one, in seconds."""
+        began = self._clock() - (age or 0.0)
 
-        def upload() -> str:
-            nonlocal tried
-            found = self._asset_called(name) if tried else ""
-            tried = True
-            return found or self._send(path, name, size, run)
-
-        run.stage = Stage.UPLOADING
-        run.save(asset_id=self._call(upload, run.wait), filename=name)
-
-    def _send(self, path: Path, name: str, size: int, run: _Run) -> str:
-        with _open_upload(path, size, run.report) as file:
-            asset = self._client.assets.create(
-                method="direct",
-                file=(name, file, mimetypes.guess_type(path.name)[0] or "video/mp4"),
-                filename=name,
-                enable_hls=False,
-                enable_thumbnail=False,
-                request_options={"timeout_in_seconds": _UPLOAD_TIMEOUT_SEC},
-            )
-        if not asset.id:
-            raise nonsense("an upload without an id")
-        return asset.id
-
-    def _asset_called(self, name: str) -> str:
-        found = self._client.assets.list(filename=name, page_limit=10).items or []
-        return next((asset.id for asset in found if asset.id and asset.filename == name), "")
-
-    def _processed_asset(self, run: _Run) -> AssetDetail:
-        run.stage = Stage.WAITING
-
-        def processed() -> AssetDetail | None:
-            asset = self._call(
-                lambda: self._client.assets.retrieve(run.saved("asset_id")), run.wait
-            )
-            if asset.status == "failed":
-                raise refused(asset.error.message if asset.error else "")
-            return asset if asset.status == "ready" else None
-
-        return run.until(processed, _ASSET_DEADLINE_SEC, "the uploaded file")
-
-    def _finished_task(self, run: _Run) -> EmbeddingTaskResponse:
-        run.stage = Stage.EMBEDDING
+        def elapsed() -> float:
+            return self._clock() - began
 
         def finished() -> EmbeddingTaskResponse | None:
             task = self._retrieved_task(run)
@@ -411,32 +377,37 @@ class TwelveLabsEmbedder:
                 raise self._task_failure(task.error.message if task.error else "", run)
             return task if task.status == "ready" else None
 
-        return run.until(finished, _TASK_DEADLINE_SEC, "this video")
+        run.enter(Stage.EMBEDDING, lambda: self._pace.fraction(minutes, elapsed()))
+        task = run.until(
+            finished,
+            lambda _: self._pace.until_poll(minutes, elapsed()),
+            _TASK_DEADLINE_SEC,
+            "this video",
+        )
+        if age is None:
+            self._pace.learn(minutes, elapsed())
+        return task
 
-    def _retrieved_task(self, run: _Run) -> EmbeddingTaskResponse:
-        task_id = run.saved("task_id")
+    def _retrieved_task(self, run: Run) -> EmbeddingTaskResponse:
+        client, task_id = self._service.client, run.saved("task_id")
         try:
-            return self._call(
-                lambda: self._client.embed.v_2.tasks.retrieve(task_id),
-                run.wait,
-                attempts=_POLL_ATTEMPTS,
-                total_sec=_POLL_PATIENCE_SEC,
+            return self._service.call(
+                Kind.READS, lambda: client.embed.v_2.tasks.retrieve(task_id), run
             )
         except Gone as error:
             raise expired() from error
 
     @staticmethod
-    def _task_failure(said: str, run: _Run) -> EmbedderError:
+    def _task_failure(said: str, run: Run) -> EmbedderError:
         if "no longer available" in said:
             return expired()
         if "try again later" in said or "temporarily" in said:
-            # The next run has to make a new task; this one will never be ready.
-            run.save(task_id="", asked_at="")
+            run.forget_task()
             return EmbedderUnavailable(f"Twelve Labs says: {said}", "Try again later.")
         return refused(said)
 
     def _segments(
-        self, task: EmbeddingTaskResponse, run: _Run, info: MediaInfo | None
+        self, task: EmbeddingTaskResponse, run: Run, info: MediaInfo | None
     ) -> list[EmbeddedSegment]:
         """The rows of a finished task, all of them or none."""
         asked = tuple(filter(None, run.saved("options").split(","))) or self.options
@@ -452,96 +423,6 @@ class TwelveLabsEmbedder:
         segments.sort(key=lambda s: (s.start_offset_sec, s.embedding_option))
         _check_complete(segments, _required(asked, run.saved("has_audio")))
         return segments
-
-
-class _Run:
-    """One video on its way: what was saved, how it is reported, how to wait."""
-
-    def __init__(
-        self,
-        resume: Mapping[str, str],
-        on_progress: OnProgress,
-        sleep: Callable[[float], None],
-        clock: Callable[[], float],
-    ) -> None:
-        self.stage = Stage.WAITING
-        self._checkpoint = dict(resume)
-        self._on_progress = on_progress
-        self._sleep = sleep
-        self._clock = clock
-
-    def saved(self, key: str) -> str:
-        return self._checkpoint.get(key, "")
-
-    def save(self, **values: str) -> None:
-        """Returns once the values are on disk."""
-        self._checkpoint.update(values)
-        self.report()
-
-    def report(self, fraction: float | None = None) -> None:
-        self._on_progress(Progress(self.stage, fraction, dict(self._checkpoint)))
-
-    def wait(self, seconds: float) -> None:
-        """Sleeps, but never for long without giving `on_progress` the chance to end the work."""
-        until = self._clock() + seconds
-        while (remaining := until - self._clock()) > 0:
-            self._sleep(min(remaining, _REPORT_SEC))
-            self.report()
-
-    def until(self, ask: Callable[[], T | None], deadline_sec: float, what: str) -> T:
-        """What `ask` gives in the end, asked again after growing waits while it gives None.
-
-        Raises:
-            EmbedderUnavailable: when `deadline_sec` have passed.
-        """
-        deadline = self._clock() + deadline_sec
-        interval = _FIRST_POLL_SEC
-        self.report()
-        while (answer := ask()) is None:
-            if self._clock() >= deadline:
-                raise EmbedderUnavailable(
-                    f"Twelve Labs has been working on {what} for {deadline_sec / 3600:.0f} h.",
-                    "Try again: the wait goes on where it stopped, and nothing is paid twice.",
-                )
-            self.wait(interval)
-            interval = min(interval * _POLL_GROWTH, _LONGEST_POLL_SEC)
-        return answer
-
-
-class _Upload(io.BufferedReader):
-    """A file that tells how much of it was sent; what `report` raises ends the upload."""
-
-    def __init__(self, path: Path, size: int, report: Callable[[float], None]) -> None:
-        super().__init__(io.FileIO(path))
-        self._total = size
-        self._report = report
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self._report(min(self.tell() / self._total, 1.0))
-        return super().read(size)
-
-
-def _open_upload(path: Path, size: int, report: Callable[[float], None]) -> _Upload:
-    try:
-        return _Upload(path, size, report)
-    except OSError as error:
-        raise _unreadable(path) from error
-
-
-def _size_to_upload(path: Path) -> int:
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise _unreadable(path) from error
-    if size == 0:
-        raise MediaError(f"{path.name} is empty.", "Choose another file.")
-    if size > UPLOAD_BYTES:
-        raise UnsupportedMedia(
-            f"{path.name} has {size / MB:,.0f} MB; Twelve Labs takes {UPLOAD_BYTES // MB} MB "
-            "from a file.",
-            "Put it on the web and add its address, or make a smaller version.",
-        )
-    return size
 
 
 # Results
@@ -605,6 +486,19 @@ def _image_bytes(source: Path | bytes, limits: Limits) -> bytes:
     return buffer.getvalue()
 
 
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A folder that is gone afterwards; a disk that is full is said so."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise MediaError(
+            "The clip could not be written into the folder for temporary files.",
+            "Make room there, or set TMPDIR to another folder.",
+        ) from error
+
+
 def _is_whole(start: float | None, end: float | None) -> bool:
     return start is None and end is None
 
@@ -641,73 +535,3 @@ def _check_settings(settings: Settings) -> None:
             f"SEEKPOINT_SEGMENT_SEC is {settings.segment_sec}.",
             f"Legal values: whole numbers from {least} to {most}.",
         )
-
-
-def _usable_key(settings: Settings) -> str:
-    key = settings.twelvelabs_api_key
-    if not key:
-        raise ConfigurationError("There is no Twelve Labs key.", "Set TWELVELABS_API_KEY.")
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise ConfigurationError(
-            "TWELVELABS_API_KEY contains characters that no key has.", "Copy the key again."
-        )
-    # The SDK would follow the environment and silently send the key somewhere else.
-    environment = os.environ.get("TWELVELABS_BASE_URL", "").strip()
-    if settings.twelvelabs_base_url and environment not in {"", settings.twelvelabs_base_url}:
-        raise ConfigurationError(
-            f"TWELVELABS_BASE_URL is {environment!r} in the environment, but the settings say "
-            f"{settings.twelvelabs_base_url!r}.",
-            "Make them agree.",
-        )
-    return key
-
-
-# Failures
-
-
-def translate(error: Exception, secret: str = "") -> EmbedderError:
-    """Any failure of the SDK or its connection as one of ours, without headers and `secret`."""
-    from pydantic import ValidationError
-    from twelvelabs.core.api_error import ApiError
-
-    if isinstance(error, ApiError):
-        return of_answer(error.status_code or 0, error.body, error.headers or {}, secret)
-    if isinstance(error, ValidationError) and error.title == "ErrorResponse":
-        # The SDK fails to read a 413 in the other of the two documented shapes.
-        return of_answer(httpx.codes.REQUEST_ENTITY_TOO_LARGE, _first_input(error), {}, secret)
-    if isinstance(error, httpx.TimeoutException):
-        return EmbedderUnavailable("Twelve Labs took too long to answer.", "Try again later.")
-    if isinstance(error, httpx.HTTPError | httpx.InvalidURL):
-        return EmbedderUnavailable(
-            "Twelve Labs could not be reached.",
-            "Check the connection, and TWELVELABS_BASE_URL if it is set.",
-        )
-    return nonsense("something unreadable")
-
-
-def _first_input(error: Any) -> object:
-    return next((problem.get("input") for problem in error.errors()), None)
-
-
-@contextmanager
-def _translated(secret: str) -> Iterator[None]:
-    from pydantic import ValidationError
-    from twelvelabs.core.api_error import ApiError
-
-    try:
-        yield
-    except (
-        ApiError,
-        ValidationError,
-        json.JSONDecodeError,
-        UnicodeDecodeError,
-        httpx.HTTPError,
-        httpx.InvalidURL,
-    ) as error:
-        raise translate(error, secret) from error
-
-
-def _unreadable(path: Path) -> MediaError:
-    return MediaError(
-        f"{path.name} cannot be read.", "Check that the file exists and may be opened."
-    )

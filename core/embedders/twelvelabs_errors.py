@@ -18,6 +18,7 @@ from core.errors import (
     EmbedderRejected,
     EmbedderUnavailable,
     QuotaExceeded,
+    ResultExpired,
     UnsupportedMedia,
 )
 
@@ -65,11 +66,12 @@ def of_answer(status: int, body: object, headers: Mapping[str, str], secret: str
     return refused(said, status)
 
 
-def _rejection(status: int, code: str, said: str) -> EmbedderRejected:
+def _rejection(status: int, code: str, said: str) -> EmbedderError:
     if code == "read_not_allowed":
-        return EmbedderRejected(
+        return ResultExpired(
             "This video was sent to Twelve Labs under another account.",
-            "The key is fine. Add the video again under this account.",
+            "Use that account's key again, or embed the video under this one: it will be billed "
+            "again.",
         )
     if status == httpx.codes.UNAUTHORIZED:
         return EmbedderRejected(
@@ -116,10 +118,10 @@ def refused(said: str, status: int = 0) -> UnsupportedMedia:
     )
 
 
-def expired() -> UnsupportedMedia:
-    return UnsupportedMedia(
+def expired() -> ResultExpired:
+    return ResultExpired(
         "Twelve Labs no longer has the result for this video; it keeps results for seven days.",
-        "Add the video again. It will be embedded, and billed, anew.",
+        "Embed the video again if it is worth its price: it will be billed again.",
     )
 
 

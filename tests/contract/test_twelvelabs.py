@@ -7,7 +7,11 @@ import hashlib
 import itertools
 import json
 import logging
+import tempfile
+import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -19,9 +23,11 @@ import numpy as np
 import pytest
 
 from core import media
-from core.embedders.base import Progress
-from core.embedders.twelvelabs import TwelveLabsEmbedder, translate
+from core.embedders.base import Charge, Progress
+from core.embedders.twelvelabs import TwelveLabsEmbedder
+from core.embedders.twelvelabs_service import translate
 from core.errors import (
+    BudgetExceeded,
     ConfigurationError,
     EmbedderBusy,
     EmbedderError,
@@ -31,6 +37,7 @@ from core.errors import (
     MediaError,
     QuotaExceeded,
     RecipeError,
+    ResultExpired,
     SeekpointError,
     UnsupportedMedia,
 )
@@ -38,7 +45,7 @@ from core.models import EmbeddedSegment, MediaInfo, Stage
 from core.settings import MODELS, Settings
 from tests.clock import Clock
 from tests.contract.conftest import KEY, Recorder, encoded
-from tests.contract.standin import Fault, Json, Medium, StandIn
+from tests.contract.standin import CHUNK, Fault, Json, Medium, StandIn
 
 RED_CAR = "https://media.example.com/red-car.mp4"
 BLUE_BOAT = "https://media.example.com/blue-boat.mp4"
@@ -260,8 +267,8 @@ def test_a_file_too_large_to_upload_is_refused_with_another_way(
 ) -> None:
     large = tmp_path / "large.mp4"
     with large.open("wb") as file:
-        file.truncate(200_000_001)
-    with pytest.raises(UnsupportedMedia, match="address"):
+        file.truncate(10_000_000_001)
+    with pytest.raises(UnsupportedMedia, match="split it"):
         embed(make(), large)
     assert service.requests == []
 
@@ -375,9 +382,27 @@ def test_the_stages_of_an_upload_are_told_in_order(
 def test_an_expired_result_says_so(make: Make, service: StandIn, progress: Recorder) -> None:
     embed(make(), on_progress=progress)
     service.forget_results()
-    with pytest.raises(UnsupportedMedia, match="seven days"):
+    with pytest.raises(ResultExpired, match="seven days") as caught:
         embed(make(), resume=progress.checkpoint)
+    assert "billed again" in caught.value.hint
     assert len(service.asked("POST /embed-v2/tasks")) == 1
+
+
+def test_a_result_that_is_gone_before_it_was_fetched_says_so(make: Make, service: StandIn) -> None:
+    service.task_failure = "The embedding result is no longer available and cannot be retrieved."
+    with pytest.raises(ResultExpired):
+        embed(make())
+
+
+@pytest.mark.parametrize("endpoint", ["GET /embed-v2/tasks/{id}", "GET /assets/{id}"])
+def test_what_is_under_another_account_is_not_paid_for_again_unasked(
+    make: Make, service: StandIn, silent: Path, endpoint: str
+) -> None:
+    body = {"code": "read_not_allowed", "message": "Not yours."}
+    service.fail(endpoint, 403, body, times=9)
+    with pytest.raises(ResultExpired, match="another account") as caught:
+        embed(make(), silent, None)
+    assert "billed again" in caught.value.hint
 
 
 @pytest.mark.parametrize("dropped", ["dropped before work", "dropped after work", "cut in half"])
@@ -428,10 +453,35 @@ def test_an_unknown_status_is_waited_for_until_the_deadline(
 
 
 def test_polls_become_rarer(make: Make, service: StandIn, clock: Clock) -> None:
-    service.polls_needed = 12
-    embed(make())
-    assert len(service.asked("GET /embed-v2/tasks/{id}")) == 13
-    assert clock.now > 100
+    service.polls_needed = 60
+    polls: list[float] = []
+
+    def note_polls(_: Progress) -> None:
+        if len(service.asked("GET /embed-v2/tasks/{id}")) > len(polls):
+            polls.append(clock.now)
+
+    embed(make(), on_progress=note_polls)
+    waits = [later - earlier for earlier, later in itertools.pairwise(polls)]
+    assert waits[0] <= 1
+    assert waits == sorted(waits)
+    assert max(waits) == pytest.approx(15)
+    assert clock.now / len(waits) > 8
+
+
+def test_the_first_task_teaches_when_to_ask_for_the_next(
+    make: Make, service: StandIn, clock: Clock, progress: Recorder
+) -> None:
+    embedder = make()
+    service.polls_needed = 30
+    embed(embedder)
+    took = clock.now
+    service.requests.clear()
+    service.polls_needed = 3
+    embed(embedder, BLUE_BOAT, replace(INFO, duration=INFO.duration / 2), on_progress=progress)
+    assert clock.now - took >= 0.9 * took / 2
+    told = [seen.fraction for seen in progress.seen if seen.fraction is not None]
+    assert told == sorted(told)
+    assert 0.85 <= told[-1] < 1
 
 
 def test_an_outage_does_not_end_the_wait_for_what_is_paid(make: Make, service: StandIn) -> None:
@@ -478,6 +528,367 @@ def test_a_cancelled_upload_stops(make: Make, service: StandIn, half_minute: Pat
     assert service.assets == {}
 
 
+# What it waits for
+
+
+def test_an_outage_is_told_until_it_is_over(
+    make: Make, service: StandIn, progress: Recorder
+) -> None:
+    service.misbehave("POST /embed-v2/tasks", Fault(connection="dropped before work"), 2)
+    embed(make(), on_progress=progress)
+    notes = [note for note, _ in itertools.groupby(seen.note for seen in progress.seen)]
+    assert notes[0] == notes[-1] == ""
+    told = [note for note in notes if note]
+    assert len(told) == 2
+    assert all(note.startswith("Twelve Labs cannot be reached; trying again in ") for note in told)
+
+
+def test_being_asked_to_slow_down_is_told_with_the_time(
+    make: Make, service: StandIn, progress: Recorder
+) -> None:
+    service.fail("GET /embed-v2/tasks/{id}", 429, FLAT, Retry_After="45")
+    embed(make(), on_progress=progress)
+    assert "Twelve Labs asks to slow down; trying again in 45 s" in {p.note for p in progress.seen}
+    assert progress.seen[-1].note == ""
+
+
+def test_a_task_waits_for_its_turn_and_says_so(
+    make: Make, service: StandIn, clock: Clock, progress: Recorder
+) -> None:
+    embedder = make(requests_per_minute=2)
+    embed(embedder)
+    embed(embedder)
+    before = clock.now
+    embed(embedder, on_progress=progress)
+    assert clock.now - before >= 50
+    waiting = [p for p in progress.seen if p.note == "Waiting for its turn at Twelve Labs"]
+    assert {p.stage for p in waiting} == {Stage.WAITING}
+    assert progress.seen[-1].note == ""
+
+
+def test_after_one_answer_to_slow_down_no_other_task_is_asked_for_too_early(
+    make: Make, service: StandIn, clock: Clock
+) -> None:
+    embedder = make()
+    service.fail("POST /embed-v2/tasks", 429, FLAT, Retry_After="45")
+
+    def cancel_while_slowed_down(seen: Progress) -> None:
+        if "slow down" in seen.note:
+            raise JobCancelled("Cancelled.")
+
+    with pytest.raises(JobCancelled):
+        embed(embedder, on_progress=cancel_while_slowed_down)
+    assert clock.now == 0
+    embed(embedder, BLUE_BOAT)
+    assert clock.now >= 45
+    assert service.too_many == 1
+
+
+def test_a_plan_is_kept_to_by_all_threads_together(service: StandIn, tmp_path: Path) -> None:
+    service.parallel_tasks, service.task_seconds, service.polls_needed = 3, 0.3, 0
+    settings = Settings(
+        embedder="twelvelabs",
+        twelvelabs_api_key=KEY,
+        twelvelabs_base_url=service.url,
+        data_dir=tmp_path,
+        parallel_tasks=3,
+        requests_per_minute=1000,
+    )
+    embedder = TwelveLabsEmbedder(settings)
+    assert embedder.limits.parallel_videos == 5
+    urls = [f"https://media.example.com/{number}.mp4" for number in range(12)]
+    with ThreadPoolExecutor(embedder.limits.parallel_videos) as pool:
+        assert all(pool.map(lambda url: embed(embedder, url), urls))
+    assert service.report()["tasks"] == dict.fromkeys(urls, 1)
+    assert service.too_many == 0
+
+
+def test_a_query_does_not_wait_for_hours_when_the_service_is_closed_for_hours(
+    make: Make, service: StandIn, clock: Clock
+) -> None:
+    embedder = make()
+    service.fail("POST /embed-v2", 429, FLAT, Retry_After="7200")
+    for _ in range(2):
+        with pytest.raises(EmbedderBusy):
+            embedder.embed_text("a red car")
+    assert clock.now == 0
+    assert len(service.asked("POST /embed-v2")) == 1
+
+
+# Charges
+
+
+def charges(progress: Recorder) -> list[Charge]:
+    return [seen.charge for seen in progress.seen if seen.charge is not None]
+
+
+def test_a_charge_is_told_before_the_task_and_again_with_its_id(
+    make: Make, service: StandIn, progress: Recorder
+) -> None:
+    tasks_at_charge: list[int] = []
+
+    def note(seen: Progress) -> None:
+        progress(seen)
+        if seen.charge is not None:
+            tasks_at_charge.append(len(service.asked("POST /embed-v2/tasks")))
+            assert seen.checkpoint["charge_id"] == seen.charge.id
+            assert seen.checkpoint["asked_at"]
+
+    embed(make(), on_progress=note)
+    before, after = charges(progress)
+    assert tasks_at_charge == [0, 1]
+    assert before == Charge(before.id)
+    assert after == Charge(before.id, task_id=next(iter(service.tasks)))
+
+
+def test_every_video_has_a_charge_of_its_own(make: Make, progress: Recorder) -> None:
+    embedder = make()
+    embed(embedder, on_progress=progress)
+    embed(embedder, BLUE_BOAT, on_progress=progress)
+    assert len({charge.id for charge in charges(progress)}) == 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 413, 429])
+def test_a_refused_task_is_not_charged(
+    make: Make, service: StandIn, progress: Recorder, status: int
+) -> None:
+    service.fail("POST /embed-v2/tasks", status, FLAT, times=99)
+    with pytest.raises(EmbedderError):
+        embed(make(), on_progress=progress)
+    told = charges(progress)
+    assert len({charge.id for charge in told}) == 1
+    assert [charge.void for charge in told] == [False] * (len(told) - 1) + [True]
+    assert progress.checkpoint["asked_at"] == progress.checkpoint["charge_id"] == ""
+
+
+@pytest.mark.parametrize("fault", ["dropped before work", "dropped after work", 500, 503])
+def test_a_task_whose_answer_is_unclear_stays_under_its_charge(
+    make: Make, service: StandIn, progress: Recorder, fault: Any
+) -> None:
+    if isinstance(fault, int):
+        service.fail("POST /embed-v2/tasks", fault, times=99)
+    else:
+        service.misbehave("POST /embed-v2/tasks", Fault(connection=fault), 99)
+    service.hide_tasks = True
+
+    def killed_on_waiting(seen: Progress) -> None:
+        progress(seen)
+        if seen.note:
+            raise JobCancelled("The process ended.")
+
+    with pytest.raises(JobCancelled):
+        embed(make(), on_progress=killed_on_waiting)
+    service.forgive()
+    service.hide_tasks = False
+    assert embed(make(), resume=progress.checkpoint, on_progress=progress)
+    told = charges(progress)
+    assert len({charge.id for charge in told}) == 1
+    assert not any(charge.void for charge in told)
+    assert told[-1].task_id == next(iter(service.tasks))
+    assert len(service.tasks) == 1
+
+
+def test_a_task_that_failed_in_passing_stays_charged_and_the_next_has_a_charge_of_its_own(
+    make: Make, service: StandIn, progress: Recorder
+) -> None:
+    service.task_failure = "The embedding task failed. Please try again later."
+    with pytest.raises(EmbedderUnavailable):
+        embed(make(), on_progress=progress)
+    service.task_failure = ""
+    embed(make(), resume=progress.checkpoint, on_progress=progress)
+    told = charges(progress)
+    assert not any(charge.void for charge in told)
+    assert {charge.task_id for charge in told} - {""} == set(service.tasks)
+    assert len({charge.id for charge in told}) == 2
+
+
+def test_a_budget_that_refuses_the_charge_leaves_nothing_asked_for_and_no_place_taken(
+    make: Make, service: StandIn, clock: Clock, progress: Recorder
+) -> None:
+    embedder = make(parallel_tasks=1, requests_per_minute=1)
+
+    def refuse(seen: Progress) -> None:
+        if seen.charge is not None:
+            raise BudgetExceeded("The budget is used up.")
+        progress(seen)
+
+    for _ in range(3):
+        with pytest.raises(BudgetExceeded):
+            embed(embedder, on_progress=refuse, resume=progress.checkpoint)
+    assert not progress.checkpoint.get("asked_at")
+    assert service.asked("POST /embed-v2/tasks") == []
+    embed(embedder, resume=progress.checkpoint)
+    assert len(service.tasks) == 1
+    assert clock.now < 60
+
+
+def test_a_job_cancelled_at_its_charge_is_not_charged(
+    make: Make, service: StandIn, progress: Recorder
+) -> None:
+    def cancel(seen: Progress) -> None:
+        progress(seen)
+        if seen.charge is not None:
+            raise JobCancelled("Cancelled.")
+
+    with pytest.raises(JobCancelled):
+        embed(make(), on_progress=cancel)
+    assert [charge.void for charge in charges(progress)] == [False, True]
+    assert service.asked("POST /embed-v2/tasks") == []
+
+
+def test_an_unanswered_task_is_found_on_a_later_page_of_the_list(
+    make: Make, service: StandIn, progress: Recorder
+) -> None:
+    service.misbehave("POST /embed-v2/tasks", Fault(connection="dropped after work"))
+
+    def killed_on_waiting(seen: Progress) -> None:
+        progress(seen)
+        if service.tasks:
+            raise JobCancelled("The process ended.")
+
+    with pytest.raises(JobCancelled):
+        embed(make(), on_progress=killed_on_waiting)
+    (wanted,) = service.tasks
+    busy = make(parallel_tasks=100, requests_per_minute=1000)
+    for number in range(100):
+        with suppress(EmbedderError):
+            embed(busy, f"https://media.example.com/{number}.mp4")
+    service.requests.clear()
+    embed(make(), resume=progress.checkpoint, on_progress=progress)
+    assert progress.checkpoint["task_id"] == wanted
+    assert [call.query["page"] for call in service.asked("GET /embed-v2/tasks")] == ["1", "2", "3"]
+
+
+# Files in chunks
+
+
+@pytest.fixture(scope="session")
+def heavy(folder: Path, silent: Path) -> Path:
+    """A playable video of 205 MB that takes little room on disk: the rest of it is a hole."""
+    path = folder / "heavy snow.mp4"
+    path.write_bytes(silent.read_bytes())
+    padding = 205_000_000 - path.stat().st_size
+    with path.open("ab") as file:
+        file.write(padding.to_bytes(4, "big") + b"free")
+        file.truncate(205_000_000)
+    return path
+
+
+def chunks_sent(service: StandIn) -> list[int]:
+    return [int(request.path.rsplit("/", 1)[-1]) for request in service.asked(CHUNK)]
+
+
+def test_a_large_file_goes_in_chunks_straight_from_its_place(
+    make: Make, service: StandIn, heavy: Path, progress: Recorder
+) -> None:
+    tracemalloc.start()
+    try:
+        assert embed(make(), heavy, None, on_progress=progress)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 50_000_000
+    assert sorted(chunks_sent(service)) == list(range(1, 14))
+    assert {request.key for request in service.asked(CHUNK)} == {""}
+    (asset,) = service.assets.values()
+    assert asset.size == 205_000_000
+    assert asset.medium is not None
+    assert list(heavy.parent.glob("*chunk*")) == []
+    told = [p.fraction for p in progress.seen if p.stage is Stage.UPLOADING and p.fraction]
+    assert told == sorted(told)
+    assert told[-1] > 0.9
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=500),
+        Fault(status=403, content=b"<Error><Code>AccessDenied</Code></Error>"),
+        Fault(connection="dropped before work"),
+        Fault(connection="dropped after work"),
+        Fault(),  # no ETag
+    ],
+    ids=["500", "expired", "dropped before", "dropped after", "no ETag"],
+)
+def test_a_chunk_that_did_not_arrive_is_sent_again_to_a_new_address(
+    make: Make, service: StandIn, heavy: Path, fault: Fault
+) -> None:
+    service.misbehave(CHUNK, fault)
+    assert embed(make(), heavy, None)
+    assert len(service.assets) == 1
+    assert len(chunks_sent(service)) <= 14
+
+
+def test_an_upload_in_chunks_goes_on_where_it_was_when_the_process_ended(
+    make: Make, service: StandIn, heavy: Path, progress: Recorder
+) -> None:
+    def killed_half_way(seen: Progress) -> None:
+        progress(seen)
+        if len(chunks_sent(service)) == 8:
+            service.expire_chunk_urls()
+            raise JobCancelled("The process ended.")
+
+    with pytest.raises(JobCancelled):
+        embed(make(), heavy, None, on_progress=killed_half_way)
+    begun = json.loads(progress.checkpoint["upload"])
+    assert embed(make(), heavy, None, resume=progress.checkpoint, on_progress=progress)
+    assert len(service.asked("POST /assets/multipart-uploads")) == 1
+    # Five were reported together; those that were not reported yet go again.
+    assert sorted(set(chunks_sent(service)[8:])) == list(range(6, 14))
+    assert progress.checkpoint["asset_id"] == begun["asset_id"]
+    assert progress.checkpoint["upload"] == ""
+    assert len(service.tasks) == 1
+
+
+def test_an_upload_that_the_service_no_longer_knows_begins_again(
+    make: Make, service: StandIn, heavy: Path, progress: Recorder
+) -> None:
+    def killed_at_once(seen: Progress) -> None:
+        progress(seen)
+        if seen.checkpoint.get("upload"):
+            raise JobCancelled("The process ended.")
+
+    with pytest.raises(JobCancelled):
+        embed(make(), heavy, None, on_progress=killed_at_once)
+    service.expire_uploads()
+    assert embed(make(), heavy, None, resume=progress.checkpoint)
+    assert len(service.asked("POST /assets/multipart-uploads")) == 2
+
+
+# Tidying up
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_the_uploaded_file_is_deleted_unless_it_is_to_be_kept(
+    make: Make, service: StandIn, silent: Path, progress: Recorder, keep: bool
+) -> None:
+    embedder = make(keep_assets=keep)
+    embed(embedder, silent, None, on_progress=progress)
+    embedder.tidy(progress.checkpoint)
+    assert len(service.assets) == int(keep)
+    assert [call.query for call in service.asked("DELETE /assets/{id}")] == (
+        [] if keep else [{"force": "true"}]
+    )
+
+
+def test_nothing_is_deleted_where_nothing_was_uploaded(
+    make: Make, service: StandIn, progress: Recorder
+) -> None:
+    embedder = make()
+    embed(embedder, on_progress=progress)
+    embedder.tidy(progress.checkpoint)
+    assert service.asked("DELETE /assets/{id}") == []
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 429, 500])
+def test_a_file_that_cannot_be_deleted_harms_nobody(
+    make: Make, service: StandIn, clock: Clock, status: int
+) -> None:
+    service.fail("DELETE /assets/{id}", status, FLAT, times=99, Retry_After="3600")
+    make().tidy({"asset_id": "64f8d2c7e4a1b37f"})
+    assert clock.now <= 10
+
+
 # Failures
 
 
@@ -488,7 +899,7 @@ EXPECTED = {
     401: EmbedderRejected,
     402: QuotaExceeded,
     403: EmbedderRejected,
-    404: UnsupportedMedia,
+    404: (UnsupportedMedia, ResultExpired),
     408: EmbedderUnavailable,
     413: UnsupportedMedia,
     429: EmbedderBusy,
@@ -575,7 +986,7 @@ def test_any_failure_of_the_connection_means_unavailable(kind: type[httpx.Transp
         ("usage_limit_exceeded", 400, QuotaExceeded),
         ("usage_limit_exceeded", 403, QuotaExceeded),
         ("usage_limit_exceeded", 429, QuotaExceeded),
-        ("read_not_allowed", 403, EmbedderRejected),
+        ("read_not_allowed", 403, ResultExpired),
         ("too_many_requests", 429, EmbedderBusy),
     ],
 )
@@ -628,7 +1039,7 @@ def test_an_answer_that_is_no_answer_means_unavailable(
 
 
 def test_a_service_that_is_not_there_means_unavailable(make: Make) -> None:
-    with pytest.raises(EmbedderUnavailable, match="could not be reached"):
+    with pytest.raises(EmbedderUnavailable, match="cannot be reached"):
         make(twelvelabs_base_url="http://127.0.0.1:9/v1.3").embed_text("a red car")
 
 
@@ -803,6 +1214,14 @@ def test_a_span_that_is_empty_is_refused(make: Make, half_minute: Path) -> None:
     for start, end in [(5.0, 5.0), (9.0, 3.0), (-1.0, 3.0), (float("nan"), 3.0), (31.0, 40.0)]:
         with pytest.raises(RecipeError):
             make().embed_clip(half_minute, start, end)
+
+
+def test_no_room_for_a_clip_is_said_so(
+    make: Make, half_minute: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
+    with pytest.raises(MediaError, match="temporary files"):
+        make().embed_clip(half_minute, 2, 4)
 
 
 def test_a_missing_file_is_named(make: Make, tmp_path: Path) -> None:
