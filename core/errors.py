@@ -17,7 +17,8 @@ SeekpointError
 │   ├── StoreLocked         another process holds the file
 │   └── CollectionMismatch  filled by another embedder, model or dimension
 ├── MediaError              missing, unreadable, not a video, forbidden address
-│   └── MediaUnreachable    not to be had from here; a service may still reach it
+│   ├── MediaUnreachable    not to be had from here; a service may still reach it
+│   └── UploadError         a file on its way in that cannot go on, with the reason
 ├── BudgetExceeded
 ├── RecipeError             empty, too long, unknown segment
 └── JobCancelled            raised inside a job that somebody cancelled
@@ -100,14 +101,42 @@ class MediaUnreachable(MediaError):
     """A remote source could not be reached from this server, which says nothing about its content."""
 
 
-class BudgetExceeded(SeekpointError):
-    """The next call would pass a budget; nothing was called. `scope` says which: run or month."""
+class UploadError(MediaError):
+    """An upload was refused or cannot go on; `reason` tells a client what it can do about it.
+
+    `empty` and `large`: the file; `unknown`: begin again; `offset`: ask what is there and go on from
+    that; `full`: the disk; `disk`: anything else that the disk refuses.
+    """
 
     def __init__(
-        self, message: str, hint: str = "", *, scope: Literal["run", "month"] = "month"
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        reason: Literal["empty", "large", "unknown", "offset", "full", "disk"],
+    ) -> None:
+        super().__init__(message, hint)
+        self.reason = reason
+
+
+class BudgetExceeded(SeekpointError):
+    """The next call would pass a budget, or might; nothing was called.
+
+    `scope` says what cannot go on: everything, the run, or only the job whose price is unknown.
+    `price` is that of the call.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        scope: Literal["month", "run", "job"] = "month",
+        price: float = 0.0,
     ) -> None:
         super().__init__(message, hint)
         self.scope = scope
+        self.price = price
 
 
 class RecipeError(SeekpointError):

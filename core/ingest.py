@@ -7,32 +7,34 @@ has begun elsewhere (and been paid for) is begun twice.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import zip_longest
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import Literal
 
-from core import fetch, media
 from core.embedders.base import Embedder, Progress
 from core.errors import (
+    BudgetExceeded,
+    ConfigurationError,
+    EmbedderRejected,
     JobCancelled,
-    MediaError,
-    MediaUnreachable,
+    QuotaExceeded,
+    ResultExpired,
     SeekpointError,
     UnsupportedMedia,
 )
-from core.models import EmbeddedSegment, Job, MediaInfo, Segment, Stage, Vector, Video
+from core.intake import Intake, Source, default_title
+from core.ledger import Ledger
+from core.models import EmbeddedSegment, Job, Segment, Stage, Vector, Video
 from core.settings import Settings
 from core.shelf import Shelf
-from core.state import State, StoredVideo
-from core.store import VectorStore, stored_text
+from core.state import NewJob, State, StoredVideo
+from core.store import VectorStore
 from core.uploads import Uploads
 
 logger = logging.getLogger(__name__)
@@ -41,7 +43,9 @@ logger = logging.getLogger(__name__)
 _PROGRESS_EVERY_SEC = 0.5
 _CLOSE_SEC = 30.0
 _RECORDS_AGAIN_SEC = 1.0
-_ID_LENGTH = 32
+# A month's budget has room again when the next month begins.
+_BUDGET_AGAIN_SEC = 60.0
+_PAUSED_BY_USER = "paused"
 
 
 class _Closing(Exception):
@@ -49,45 +53,13 @@ class _Closing(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
-    """A source that was looked at: who it is, where it is, and what is in it."""
+class Pause:
+    """Why no job is begun at the moment."""
 
-    video_id: str
-    video_url: str
-    location: str | Path
-    info: MediaInfo | None
-
-
-def is_url(source: str | Path) -> bool:
-    return isinstance(source, str) and "://" in source
-
-
-def normal_source(source: str | Path) -> str:
-    """One spelling per source: a trimmed address, or an absolute path that can be kept as text."""
-    if is_url(source):
-        return str(source).strip()
-    # A name that is no valid text can be neither kept nor shown; its job says it is not there.
-    path = Path(_valid_text(str(source)).replace("\0", "?"))
-    try:
-        return str(path.expanduser().resolve())
-    except (RuntimeError, OSError):
-        return str(path.absolute())  # nobody has that home, or the links go in circles
-
-
-def default_title(source: str) -> str:
-    """A readable title from a file name or an address."""
-    name = unquote(urlsplit(source).path) if is_url(source) else source
-    return Path(name).stem.replace("_", " ").strip() or source
-
-
-def video_id_of_url(url: str) -> str:
-    """The id of a remote video: a hash of its canonical address."""
-    return hashlib.sha256(fetch.canonical_url(url).encode()).hexdigest()[:_ID_LENGTH]
-
-
-def video_id_of_file(path: Path) -> str:
-    """The id of a local video: a hash of its content, so another name changes nothing."""
-    return media.content_hash(path)[:_ID_LENGTH]
+    by: Literal["user", "service", "budget"]
+    reason: str = ""
+    hint: str = ""
+    price: float = 0.0  # of the call that the budget had no room for
 
 
 class IngestQueue:
@@ -102,6 +74,8 @@ class IngestQueue:
         state: State,
         shelf: Shelf,
         uploads: Uploads,
+        ledger: Ledger,
+        intake: Intake,
     ) -> None:
         self._settings = settings
         self._embedder = embedder
@@ -109,6 +83,11 @@ class IngestQueue:
         self._state = state
         self._shelf = shelf
         self._uploads = uploads
+        self._ledger = ledger
+        self._intake = intake
+        # Only what a user asked for outlives the process: a new one may have another key or budget.
+        asked_for = state.preference(_PAUSED_BY_USER) is not None
+        self.paused: Pause | None = Pause("user") if asked_for else None
         self._changed = threading.Condition()
         self._closing = threading.Event()
         # With the attempt, so that a late wish to cancel one never ends the next.
@@ -138,46 +117,92 @@ class IngestQueue:
                 )
 
     def add(
-        self, sources: Iterable[str | Path], *, category: str, titles: Sequence[str] | None
+        self, new: Sequence[NewJob], *, max_cost: float | None = None, priority: int = 0
     ) -> list[Job]:
-        named: dict[str, str] = {}
-        for source, title in zip_longest(map(normal_source, sources), titles or ()):
-            if source is not None:
-                named.setdefault(source, _valid_text(title or default_title(source)))
-        # Refused here: after the embedding, which is paid for, it would be too late.
-        category = stored_text(category.strip(), "a category")
-        jobs = self._state.add_jobs(list(named.items()), category=category)
-        self._uploads.are_queued(named)
+        """Queues jobs as one run that may cost `max_cost` in all."""
+        jobs = self._state.add_jobs(new, max_cost=max_cost, priority=priority)
+        self._uploads.are_queued([job.source for job in new])
         self._announce()
         return jobs
 
     def wait(self, jobs: Sequence[Job] | None, timeout: float | None) -> list[Job]:
-        """Blocks until the jobs (or all) have finished, the time is up, or the queue is closed;
-        returns them as they are."""
+        """Blocks until the jobs (or all) have finished, nothing more would happen because the queue
+        is paused or a budget holds them, the time is up, or the queue is closed; returns them as
+        they are."""
         wanted = None if jobs is None else {job.id for job in jobs}
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             with self._changed:
                 current = [j for j in self._state.jobs() if wanted is None or j.id in wanted]
-                done = all(j.stage.finished and j.id not in self._running for j in current)
-                if done or self._closing.is_set():
+                if self._closing.is_set() or all(self._is_at_rest(job) for job in current):
                     return current
                 remaining = None if deadline is None else deadline - time.monotonic()
                 if remaining is not None and remaining <= 0:
                     return current
                 self._changed.wait(min(remaining or 1.0, 1.0))
 
-    def cancel(self, job_id: str) -> None:
-        """Ends a waiting job at once, a running one at its next step."""
-        if not self._state.move_job(job_id, {Stage.QUEUED}, Stage.CANCELLED):
-            job = self._state.job(job_id)
-            if job is not None and not job.stage.finished:
-                self._cancelled.add((job.id, job.attempts))
+    def _is_at_rest(self, job: Job) -> bool:
+        if job.id in self._running:
+            return False
+        stopped = self.paused is not None or bool(job.held)
+        return job.stage.finished or (job.stage is Stage.QUEUED and stopped)
+
+    def pause(self) -> None:
+        """Begins no further job until `resume`, also after a restart; what runs goes on."""
+        self._state.set_preference(_PAUSED_BY_USER, "yes")
+        self._stop(Pause("user"))
+
+    def resume(self) -> None:
+        """Goes on, whatever the reason of the pause was."""
+        self._state.set_preference(_PAUSED_BY_USER, None)
+        with self._changed:
+            self.paused = None
+            self._changed.notify_all()
+
+    def _stop(self, pause: Pause) -> None:
+        with self._changed:
+            if self.paused is None:
+                self.paused = pause
+                logger.warning("the queue is paused by the %s: %s", pause.by, pause.reason)
+            self._changed.notify_all()
+
+    def cancel(self, job_id: str, *, drop: bool = False) -> None:
+        """Ends a waiting job at once, a running one at its next step.
+
+        What the service makes of it is kept for the next job of this video, unless `drop`.
+        """
+        ended = self._state.move_job(job_id, {Stage.QUEUED}, Stage.CANCELLED)
+        job = self._state.job(job_id)
+        if job is None:
+            return
+        if not job.stage.finished:
+            self._state.ask_to_cancel(job.id, "drop" if drop else "keep")
+            self._cancelled.add((job.id, job.attempts))
+        elif drop and (ended or job.stage is Stage.CANCELLED):
+            self._begin_anew(job)
         self._announce()
 
-    def retry(self, job_id: str) -> None:
+    def retry(self, job_id: str, *, pay_again: bool = False) -> None:
+        """Queues a failed or cancelled job again. One that has to be paid for again stays unless
+        `pay_again`."""
+        job = self._state.job(job_id)
+        if job is None or (job.must_confirm and not pay_again):
+            return
         if self._state.move_job(job_id, {Stage.FAILED, Stage.CANCELLED}, Stage.QUEUED):
             self._announce()
+
+    def prioritise(self, job_id: str) -> None:
+        self._state.put_first(job_id)
+
+    def set_month_budget(self, amount: float | None) -> None:
+        """Another budget, with which a queue that the former one had stopped goes on."""
+        self._ledger.month_budget = amount
+        if self.paused is not None and self.paused.by == "budget":
+            self.resume()
+
+    def raise_run_budget(self, run: str, amount: float | None) -> None:
+        self._state.release_run(run, amount)
+        self._announce()
 
     def _announce(self) -> None:
         with self._changed:
@@ -198,17 +223,25 @@ class IngestQueue:
         # Held from the look to the wait, so that a job that comes in between is not missed.
         with self._changed:
             while not self._closing.is_set():
-                try:
-                    job = self._state.claim_job()
-                    pause = None
-                except SeekpointError:
-                    logger.exception("the records cannot be read or written; trying again")
-                    job, pause = None, _RECORDS_AGAIN_SEC
+                job, again_sec = self._claimed()
                 if job is not None:
                     self._running.add(job.id)
                     return job
-                self._changed.wait(pause)
+                self._changed.wait(again_sec)
             return None
+
+    def _claimed(self) -> tuple[Job | None, float | None]:
+        """The next job if there is one, and after how many seconds to look again if not."""
+        paused = self.paused
+        if paused is not None and paused.by == "budget" and self._ledger.room_for(paused.price):
+            self.paused = paused = None
+        if paused is not None:
+            return None, _BUDGET_AGAIN_SEC
+        try:
+            return self._state.claim_job(), None
+        except SeekpointError:
+            logger.exception("the records cannot be read or written; trying again")
+            return None, _RECORDS_AGAIN_SEC
 
     def _run(self, job: Job) -> None:
         logger.info("job %s begins: %s", job.id, job.title)
@@ -217,47 +250,95 @@ class IngestQueue:
         except _Closing:
             logger.info("job %s is left for the next start", job.id)
         except JobCancelled:
-            self._state.update_job(job.id, stage=Stage.CANCELLED)
+            self._end_cancelled(job)
         except SeekpointError as error:
             if self._closing.is_set():
                 # The store may have been closed under it: no fault of the video.
                 logger.info("job %s is left for the next start: %s", job.id, error)
                 return
-            logger.warning("job %s failed: %s", job.id, error)
-            self._fail(job, error)
+            self._end_unfinished(job, error)
         except Exception:
             # A bug in one job must not take the worker, and with it every other job, down.
             logger.exception("job %s hit a defect", job.id)
             self._fail(job, SeekpointError("Something unexpected went wrong.", "See the log file."))
 
+    def _end_unfinished(self, job: Job, error: SeekpointError) -> None:
+        """What becomes of a job, and of the queue, that met an error."""
+        match error:
+            case BudgetExceeded(scope="month", price=price):
+                self._put_back(job, Pause("budget", error.message, error.hint, price))
+            case BudgetExceeded(scope="run"):
+                self._state.hold_run(job.run, error.message)
+                self._put_back(job)
+            case EmbedderRejected() | QuotaExceeded() | ConfigurationError():
+                # Every other job would meet the same: one pause instead of a thousand failures.
+                self._put_back(job, Pause("service", error.message, error.hint))
+            case _:
+                self._fail(job, error)
+
+    def _put_back(self, job: Job, pause: Pause | None = None) -> None:
+        if pause is not None:
+            self._stop(pause)
+        self._state.update_job(job.id, stage=Stage.QUEUED)
+
     def _fail(self, job: Job, error: SeekpointError) -> None:
-        # A task the service itself gave up on must not be adopted by a retry.
-        hopeless = isinstance(error, UnsupportedMedia)
+        logger.warning("job %s failed: %s", job.id, error)
+        if isinstance(error, UnsupportedMedia | ResultExpired):
+            # A task the service itself gave up on, or has forgotten, must not be adopted.
+            self._begin_anew(job)
         self._state.update_job(
             job.id,
             stage=Stage.FAILED,
             error=error.message,
             hint=error.hint,
-            checkpoint={} if hopeless else None,
+            must_confirm=isinstance(error, ResultExpired),
         )
 
+    def _end_cancelled(self, job: Job) -> None:
+        if self._state.asked_to_cancel(job.id) == "drop":
+            self._begin_anew(job)
+        self._state.update_job(job.id, stage=Stage.CANCELLED)
+
+    def _begin_anew(self, job: Job) -> None:
+        """Whatever was begun for this job elsewhere is not gone on with."""
+        current = self._state.job(job.id)
+        if current is not None and current.video_id:
+            self._ledger.drop(current.video_id)
+        self._state.forget_checkpoint(job.id)
+
     def _ingest(self, job: Job) -> None:
-        source = self._look_at(job.source)
-        self._check_limits(source.info)
-        self._state.update_job(job.id, stage=Stage.PROBING, video_id=source.video_id)
+        source = self._intake.look(job.source)
+        job = replace(job, video_id=source.video_id, minutes=source.minutes)
+        self._state.update_job(
+            job.id, stage=Stage.PROBING, video_id=job.video_id, minutes=job.minutes
+        )
         with self._alone_with(source.video_id, job):
             if not self._rename(job, source):
                 embedded = self._embedder.embed_video(
                     source.location,
                     info=source.info,
-                    resume=self._state.checkpoint(job.id),
-                    on_progress=_Recorder(self._state, job.id, lambda: self._stop_if_asked(job)),
+                    resume=self._resume(job),
+                    on_progress=_Recorder(
+                        self._state, self._ledger, job, lambda: self._stop_if_asked(job)
+                    ),
                 )
                 self._state.update_job(job.id, stage=Stage.STORING)
                 self._keep(job, source, embedded)
+            self._embedder.tidy(self._state.checkpoint(job.id))
         self._state.update_job(job.id, stage=Stage.READY, fraction=1.0)
         self._uploads.discard(source.location)
         logger.info("job %s is ready", job.id)
+
+    def _resume(self, job: Job) -> dict[str, str]:
+        """Where this job stopped, or else where an earlier one of the same video did."""
+        own = self._state.checkpoint(job.id)
+        if own:
+            return own
+        adopted = self._ledger.resumable(job.video_id)
+        if adopted:
+            logger.info("job %s goes on with what was paid for before", job.id)
+            self._ledger.save_video(job, job.minutes)
+        return adopted
 
     def _stop_if_asked(self, job: Job) -> None:
         # In this order: a job that was cancelled must not be adopted by the next start.
@@ -282,59 +363,14 @@ class IngestQueue:
             self._busy_videos.discard(video_id)
             self._announce()
 
-    def _look_at(self, source: str) -> _Source:
-        if is_url(source):
-            allow_private = self._settings.allow_private_urls
-            url = fetch.check_url(source, allow_private=allow_private)
-            return _Source(video_id_of_url(url), url, url, self._probe_url(url))
-        path = Path(source)
-        info = media.probe(path)
-        return _Source(video_id_of_file(path), path.as_uri(), path, info)
-
-    def _probe_url(self, url: str) -> MediaInfo | None:
-        """The probe of a remote video; None when only the service may be able to reach it."""
-        try:
-            with fetch.RemoteFile(url, allow_private=self._settings.allow_private_urls) as remote:
-                return media.probe(remote)
-        except fetch.NoRangeSupport:
-            return None  # it can be had, but only as a whole
-        except MediaUnreachable as error:
-            if not self._embedder.remote:
-                raise
-            logger.info("%s could not be probed from here: %s", url, error)
-            return None
-
-    def _check_limits(self, info: MediaInfo | None) -> None:
-        if info is None:
-            return
-        limits = self._embedder.limits
-        shorter_side = min(info.width, info.height)
-        if limits.video_min_sec and info.duration < limits.video_min_sec:
-            raise MediaError(
-                f"This video lasts {info.duration:.1f} s; {self._embedder.model} needs at least "
-                f"{limits.video_min_sec:g} s.",
-                "Add a longer video.",
-            )
-        if limits.video_max_sec and info.duration > limits.video_max_sec:
-            raise MediaError(
-                f"This video lasts {info.duration / 3600:.1f} h; {self._embedder.model} takes at "
-                f"most {limits.video_max_sec / 3600:g} h.",
-                "Split it and add the parts.",
-            )
-        if limits.video_min_side and shorter_side < limits.video_min_side:
-            raise MediaError(
-                f"This video is {info.width} x {info.height}; {self._embedder.model} needs at least "
-                f"{limits.video_min_side} pixels on the shorter side.",
-                "Add a version with a higher resolution.",
-            )
-
-    def _rename(self, job: Job, source: _Source) -> bool:
+    def _rename(self, job: Job, source: Source) -> bool:
         """The same video again: nothing is embedded, a new title or category is applied.
 
-        A title that was only made from the file's name replaces none that somebody gave. False when it is new, or some of its vectors are gone: then it must be embedded.
+        A title that was only made from the file's name replaces none that somebody gave. False when
+        it is new, or some of its vectors are gone: then it must be embedded.
         """
         with self._shelf.changing:
-            known = self._shelf.get(source.video_id)
+            known = self._intake.known(source.video_id)
             if known is None:
                 return False
             ids = [segment.id for segment in known.segments]
@@ -356,9 +392,11 @@ class IngestQueue:
                 embedded = [_embedded(s, vectors[s.id]) for s in known.segments]
                 self._store.upsert(video.id, video.category, video.added_at, embedded)
             self._shelf.put(replace(known, video=video, path=path))
-            return True
+        if self._embedder.remote and job.id not in self._ledger.costs([job.id]):
+            self._ledger.save_video(job, video.duration and video.duration / 60)
+        return True
 
-    def _keep(self, job: Job, source: _Source, embedded: Sequence[EmbeddedSegment]) -> None:
+    def _keep(self, job: Job, source: Source, embedded: Sequence[EmbeddedSegment]) -> None:
         """Vectors first, the record second: a crash in between leaves rows that nobody shows, and
         the adopted job writes the same rows again."""
         with self._shelf.changing:
@@ -370,10 +408,13 @@ class IngestQueue:
             if known is not None:
                 # Segments of another length have other ids; the old ones would still be found.
                 self._store.delete(list({s.id for s in known.segments} - {s.id for s in segments}))
-            self._shelf.put(self._record(job, source, segments, added_at))
+            stored = self._record(job, source, segments, added_at)
+            self._shelf.put(stored)
+        if job.minutes is None and stored.video.duration is not None:
+            self._ledger.settle(job.id, stored.video.duration / 60)
 
     def _record(
-        self, job: Job, source: _Source, segments: Sequence[Segment], added_at: datetime
+        self, job: Job, source: Source, segments: Sequence[Segment], added_at: datetime
     ) -> StoredVideo:
         info = source.info
         last = max((s.end_offset_sec for s in segments), default=None)
@@ -390,12 +431,7 @@ class IngestQueue:
             height=info.height if info else None,
         )
         path = source.location if isinstance(source.location, Path) else None
-        return StoredVideo(video, path, tuple(segments))
-
-
-def _valid_text(text: str) -> str:
-    """Text that can be kept: a name of bytes that are no text brings halves of characters along."""
-    return text.encode(errors="replace").decode()
+        return StoredVideo(video, path, tuple(segments), self._settings.segment_sec)
 
 
 def _embedded(segment: Segment, vector: Vector) -> EmbeddedSegment:
@@ -418,29 +454,34 @@ def _to_milliseconds(segment: EmbeddedSegment) -> EmbeddedSegment:
 
 
 class _Recorder:
-    """Writes an embedder's progress to the state and ends the work when somebody asked for it."""
+    """Writes an embedder's progress to the state, its charges to the ledger, and ends the work when
+    somebody asked for it."""
 
-    def __init__(self, state: State, job_id: str, interrupted: Callable[[], None]) -> None:
+    def __init__(
+        self, state: State, ledger: Ledger, job: Job, interrupted: Callable[[], None]
+    ) -> None:
         self._state = state
-        self._job_id = job_id
+        self._ledger = ledger
+        self._job = job
         self._interrupted = interrupted
-        self._stage: Stage | None = None
+        self._written: tuple[Stage, str, Mapping[str, str]] | None = None
         self._checkpoint: dict[str, str] = {}
         self._written_at = 0.0
 
     def __call__(self, progress: Progress) -> None:
         checkpoint = {**self._checkpoint, **progress.checkpoint}
+        if progress.charge is not None:
+            budget = self._state.run_budget(self._job.id)
+            self._ledger.charge(self._job, progress.charge, checkpoint, run_budget=budget)
         now = time.monotonic()
-        if (
-            progress.stage is not self._stage
-            or checkpoint != self._checkpoint
-            or now - self._written_at >= _PROGRESS_EVERY_SEC
-        ):
+        news = (progress.stage, progress.note, checkpoint)
+        if news != self._written or now - self._written_at >= _PROGRESS_EVERY_SEC:
             self._state.update_job(
-                self._job_id,
+                self._job.id,
                 stage=progress.stage,
                 fraction=progress.fraction,
+                note=progress.note,
                 checkpoint=checkpoint or None,
             )
-            self._stage, self._checkpoint, self._written_at = progress.stage, checkpoint, now
+            self._checkpoint, self._written, self._written_at = checkpoint, news, now
         self._interrupted()

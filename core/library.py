@@ -8,25 +8,26 @@ import shutil
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO, Literal, Self
 
 import numpy as np
 
 from core import export, fetch, media
+from core.database import Database
 from core.embedders import create_embedder
 from core.embedders.base import Embedder
-from core.errors import MediaError, RecipeError, SeekpointError
-from core.ingest import (
-    IngestQueue,
-    is_url,
-    normal_source,
-    video_id_of_file,
-    video_id_of_url,
-)
+from core.errors import MediaError, RecipeError
+from core.forecast import batch_fraction, batch_remaining_sec, pace, remaining_sec
+from core.ingest import IngestQueue
+from core.intake import Intake, default_title, normal_source, valid_text
+from core.ledger import Ledger, Query
 from core.lock import DataDirLock
 from core.models import (
     Capabilities,
@@ -34,23 +35,34 @@ from core.models import (
     Filters,
     Heat,
     Job,
+    LedgerEntry,
+    QueueState,
     SearchResult,
     Segment,
     SourceEstimate,
+    SourceLine,
+    Spending,
+    Stage,
     Vector,
     Video,
 )
 from core.recipe import Part, Recipe, query_vector
+from core.review import Review
 from core.search import find_moments
 from core.settings import Settings
 from core.shelf import Shelf
-from core.state import State
-from core.store import VectorStore, collection_name
+from core.sources import folder_files
+from core.state import NewJob, State
+from core.store import VectorStore, collection_name, stored_text
 from core.uploads import Uploads
 
 logger = logging.getLogger(__name__)
 
 _KEPT_QUERY_VECTORS = 512
+_PACE_JOBS = 20
+_MONTH_BUDGET = "month_budget"
+_UNFINISHED = {stage for stage in Stage if not stage.finished}
+_RUNNING = _UNFINISHED - {Stage.QUEUED}
 _UNREACHABLE_FOR_SEC = 300.0
 
 
@@ -79,10 +91,10 @@ class Library:
                 self.embedder.model,
                 self.embedder.dimension,
             )
-            self._state = State(
-                settings.database_url, collection=collection_name(name, model, dimension)
-            )
-            opened.callback(self._state.close)
+            collection = collection_name(name, model, dimension)
+            database = Database(settings.database_url)
+            opened.callback(database.close)
+            self._state = State(database, collection=collection)
             self._store = VectorStore(
                 settings.milvus_uri,
                 token=settings.milvus_token,
@@ -91,9 +103,20 @@ class Library:
                 dimension=dimension,
             )
             opened.callback(self._store.close)
+            self._finish_removals()
             self._shelf = Shelf(self._state)
-            self._uploads = Uploads(settings.data_dir, self._state)
+            self.uploads = Uploads(settings.data_dir, self._state)
             self.warning = self._compare_row_counts()
+            self._ledger = Ledger(
+                database,
+                collection=collection,
+                model=model,
+                prices=self.embedder.prices,
+                currency=settings.currency,
+                month_budget=self._month_budget(),
+                segment_sec=settings.segment_sec,
+            )
+            self._intake = Intake(settings, self.embedder, self._shelf, self._ledger)
             self._vectors = _QueryVectors(self._embed_part)
             self._no_poster_until: dict[str, float] = {}
             self._queue = IngestQueue(
@@ -102,7 +125,9 @@ class Library:
                 store=self._store,
                 state=self._state,
                 shelf=self._shelf,
-                uploads=self._uploads,
+                uploads=self.uploads,
+                ledger=self._ledger,
+                intake=self._intake,
             )
             opened.callback(self._queue.close)
             self._opened = opened.pop_all()
@@ -139,57 +164,146 @@ class Library:
 
     # In
 
-    def estimate(self, sources: Sequence[str | Path]) -> Estimate:
-        """Per source: minutes, whether it is here already, and what is wrong with it."""
-        return Estimate(tuple(self._estimate(source) for source in sources))
+    def estimate(self, sources: Sequence[str | Path | SourceLine]) -> Estimate:
+        """Per source: length, size and price, whether it is here already, and what is wrong."""
+        return Estimate(tuple(self._intake.estimate(_as_line(source)) for source in sources))
+
+    def review(self, lines: Sequence[SourceLine]) -> Review:
+        """The same for many, in the background, with what stands twice in the list marked."""
+        return Review(lines, self._intake.estimate)
+
+    def folder_files(self) -> list[Path]:
+        """The videos in the operator's media folder; empty when there is none."""
+        folder = self.settings.media_folder
+        return [] if folder is None else folder_files(folder)
 
     def add(
         self,
-        sources: Sequence[str | Path],
+        sources: Sequence[str | Path | SourceEstimate],
         *,
         category: str = "",
         titles: Sequence[str] | None = None,
+        max_cost: float | None = None,
+        priority: int = 0,
     ) -> list[Job]:
-        """Queues addresses and files. Returns at once; a source named twice is queued once.
+        """Queues addresses, files and what a review found. Returns at once; a source named twice is
+        queued once, and one that a review has a problem with is left out.
 
-        What is wrong with a source shows in its job; the others go on.
+        All of them may cost `max_cost` together (default: the setting); the call that would pass
+        it is not made. Higher priorities come first. What is wrong with a source shows in its job;
+        the others go on.
 
         Raises:
             StoreError: for a category that cannot be stored; nothing is queued.
         """
-        return self._queue.add(sources, category=category, titles=titles)
+        new: dict[str, NewJob] = {}
+        for source, title in zip_longest(sources, titles or ()):
+            if source is not None and not (isinstance(source, SourceEstimate) and source.problem):
+                job = _new_job(source, title or "", category)
+                new.setdefault(job.source, job)
+        if max_cost is None:
+            max_cost = self.settings.budget_per_run
+        return self._queue.add(list(new.values()), max_cost=max_cost, priority=priority)
 
-    def keep_upload(self, name: str, content: BinaryIO) -> Path:
-        """Copies an uploaded file into the data directory, named by its content.
+    def jobs(
+        self, stages: Collection[Stage] | None = None, *, limit: int | None = None
+    ) -> list[Job]:
+        """The jobs in these stages (default: all) that were not forgotten, oldest first."""
+        jobs = self._state.jobs(stages, limit=limit)
+        costs = self._ledger.costs()
+        usual = pace(self._state.latest_ready(_PACE_JOBS))
+        now = datetime.now(UTC)
+        return [
+            replace(job, cost=costs.get(job.id, 0.0), remaining_sec=remaining_sec(job, usual, now))
+            for job in jobs
+        ]
 
-        Raises:
-            MediaError: when the disk refuses it; nothing half-written stays.
-        """
-        return self._uploads.keep(name, content)
+    def queue(self) -> QueueState:
+        """The queue as a whole; cheap enough to ask for every second."""
+        counts = self._state.counts()
+        finished, begun = self._state.batch()
+        unfinished = sum(n for stage, n in counts.items() if not stage.finished)
+        running = self._state.jobs(_RUNNING) if unfinished else []
+        waiting = counts.get(Stage.QUEUED, 0)
+        fraction = batch_fraction(finished, running, waiting)
+        pause = self._queue.paused
+        return QueueState(
+            paused=pause.by if pause is not None else "",
+            reason=pause.reason if pause is not None else "",
+            hint=pause.hint if pause is not None else "",
+            counts=counts,
+            done=finished,
+            total=finished + unfinished,
+            fraction=fraction,
+            remaining_sec=batch_remaining_sec(fraction, begun, datetime.now(UTC)),
+        )
 
-    def jobs(self) -> list[Job]:
-        """Every job that was not forgotten, oldest first."""
-        return self._state.jobs()
+    def pause(self) -> None:
+        """Begins no further job until `resume`, also after a restart; what runs goes on."""
+        self._queue.pause()
+
+    def resume(self) -> None:
+        """Goes on, whatever the reason of the pause was."""
+        self._queue.resume()
 
     def wait(self, jobs: Sequence[Job] | None = None, timeout: float | None = None) -> list[Job]:
-        """Blocks until the jobs (default: all) have finished, `timeout` seconds have passed, or the
-        library is closed."""
+        """Blocks until the jobs (default: all) have finished, nothing more would happen because the
+        queue is paused or a budget holds them, `timeout` seconds have passed, or the library is
+        closed."""
         return self._queue.wait(jobs, timeout)
 
-    def cancel(self, job_id: str) -> None:
-        """Ends a waiting job at once and a running one at its next step; a finished one stays."""
-        self._queue.cancel(job_id)
+    def cancel(self, job_id: str, *, drop: bool = False) -> None:
+        """Ends a waiting job at once and a running one at its next step; a finished one stays.
 
-    def retry(self, job_id: str) -> None:
-        """Queues a failed or cancelled job again. It goes on from what it had saved."""
-        self._queue.retry(job_id)
+        A task that runs at a service runs on and is billed. Its result is kept for the next job of
+        this video, unless `drop`.
+        """
+        self._queue.cancel(job_id, drop=drop)
+
+    def retry(self, job_id: str, *, pay_again: bool = False) -> None:
+        """Queues a failed or cancelled job again. It goes on from what it had saved; one whose paid
+        result is gone stays as it is unless `pay_again`."""
+        self._queue.retry(job_id, pay_again=pay_again)
+
+    def retry_failed(self) -> int:
+        """Queues every failed job again that does not have to be paid for again; says how many."""
+        failed = [job for job in self._state.jobs({Stage.FAILED}) if not job.must_confirm]
+        for job in failed:
+            self._queue.retry(job.id)
+        return len(failed)
+
+    def prioritise(self, job_id: str) -> None:
+        """Makes a waiting job the next one."""
+        self._queue.prioritise(job_id)
 
     def forget(self, job_id: str) -> None:
         """Takes a finished job off the list; its video stays."""
         job = self._state.job(job_id)
         if job is not None and job.stage.finished:
             self._state.forget_job(job_id)
-            self._uploads.discard(Path(job.source))
+            self.uploads.discard(Path(job.source))
+
+    def spending(self) -> Spending:
+        """What was spent, what the waiting jobs will cost, and what the caches saved."""
+        return self._ledger.spending(self._state.jobs(_UNFINISHED))
+
+    def ledger(self, limit: int | None = None) -> list[LedgerEntry]:
+        """Every paid call, and those that did not have to be made, newest first."""
+        return self._ledger.entries(limit)
+
+    def ledger_csv(self) -> bytes:
+        """The whole ledger as CSV, oldest first."""
+        return self._ledger.to_csv()
+
+    def set_month_budget(self, amount: float | None) -> None:
+        """The most a calendar month may cost from now on, None for no limit. Outlives a restart,
+        and lets a queue go on that the former budget had stopped."""
+        self._state.set_preference(_MONTH_BUDGET, "" if amount is None else str(amount))
+        self._queue.set_month_budget(amount)
+
+    def raise_run_budget(self, run: str, amount: float | None) -> None:
+        """Another budget for the jobs of a run, None for no limit; lets them go on."""
+        self._queue.raise_run_budget(run, amount)
 
     def videos(self) -> list[Video]:
         """Every video, newest first."""
@@ -198,16 +312,17 @@ class Library:
     def remove(self, video_id: str) -> None:
         """Removes a video: its vectors, its record, its posters and our own copy of its file.
 
-        Vectors go first and the record last, so a removal that is interrupted can be repeated.
+        A removal that is cut off is finished by the next start.
         """
         with self._shelf.changing:
             stored = self._shelf.get(video_id)
             if stored is None:
                 return
+            self._state.begin_removal(video_id)
             self._store.delete([segment.id for segment in stored.segments])
             self._shelf.remove(video_id)
         shutil.rmtree(self._poster_folder(video_id), ignore_errors=True)
-        self._uploads.discard(stored.path)
+        self.uploads.discard(stored.path)
 
     def segments(self, video_id: str) -> list[Segment]:
         """Every segment of a video, in order of start; empty for an unknown video."""
@@ -236,6 +351,7 @@ class Library:
         begun = time.perf_counter()
         asked: list[Part] = []
         direction, length = query_vector(recipe, partial(self._vectors.of, asked=asked))
+        self._note_savings(recipe, asked)
         embedded = time.perf_counter()
         moments = find_moments(
             self._store,
@@ -336,38 +452,30 @@ class Library:
     def _poster_folder(self, video_id: str) -> Path:
         return self.settings.data_dir / "posters" / video_id
 
-    def _estimate(self, source: str | Path) -> SourceEstimate:
-        named = normal_source(source)
-        try:
-            if is_url(named):
-                url = fetch.check_url(named, allow_private=self.settings.allow_private_urls)
-                video_id = video_id_of_url(url)
-            else:
-                video_id = video_id_of_file(Path(named))
-            known = self._shelf.get(video_id)
-            if known is not None:
-                seconds = known.video.duration
-            else:
-                seconds = None if is_url(named) else media.probe(Path(named)).duration
-        except SeekpointError as error:
-            return SourceEstimate(
-                str(source), None, None, known="", problem=error.message, hint=error.hint
-            )
-        minutes = None if seconds is None else seconds / 60
-        return SourceEstimate(
-            str(source), minutes, None, known=known.video.title if known else "", problem=""
-        )
-
     def _embed_part(self, part: Part) -> Vector:
+        if part.kind == "segment":
+            return self._stored_vector(str(part.source))
+        if not self.embedder.remote:
+            return self._embedded(part)
+        with self._ledger.paying(*_as_query(part)):
+            return self._embedded(part)
+
+    def _embedded(self, part: Part) -> Vector:
         match part.kind:
-            case "text":
-                return self.embedder.embed_text(str(part.source))
             case "image":
                 return self.embedder.embed_image(part.source, part.text_with)
             case "video":
                 return self.embedder.embed_clip(part.source, part.start, part.end)
-            case "segment":
-                return self._stored_vector(str(part.source))
+            case _:
+                return self.embedder.embed_text(str(part.source))
+
+    def _note_savings(self, recipe: Recipe, asked: Sequence[Part]) -> None:
+        """What this search would have cost without the cache."""
+        if self.embedder.remote:
+            for part in recipe.parts:
+                if part.weight and part.kind != "segment" and part not in asked:
+                    kind, _, minutes = _as_query(part)
+                    self._ledger.save_query(kind, minutes)
 
     def _stored_vector(self, segment_id: str) -> Vector:
         vector = self._store.vectors([segment_id]).get(segment_id)
@@ -378,6 +486,35 @@ class Library:
             )
         return vector
 
+    def _month_budget(self) -> float | None:
+        """The month's budget as somebody set it on the screen, or else that of the settings."""
+        chosen = self._state.preference(_MONTH_BUDGET)
+        if chosen is None:
+            return self.settings.budget_per_month
+        return float(chosen) if chosen else None
+
+    def _finish_removals(self) -> None:
+        """Ends what a process that died had begun to remove."""
+        for stored in self._state.removals():
+            self._store.delete([segment.id for segment in stored.segments])
+            self._state.remove_video(stored.video.id)
+        self._remove_strays()
+
+    def _remove_strays(self) -> None:
+        """Rows and posters of videos that nobody knows of: left by a process that died in between.
+
+        A server may be filled by others at the same time, so only a file of our own is cleared.
+        """
+        if self._store.engine == "lite" and self._store.count() > self._state.expected_rows():
+            kept = {segment.id for stored in self._state.videos() for segment in stored.segments}
+            strays = self._store.ids() - kept
+            logger.warning("removing %d rows of videos that were never completed", len(strays))
+            self._store.delete(sorted(strays))
+        known = self._state.video_ids()
+        for folder in (self.settings.data_dir / "posters").glob("*"):
+            if folder.name not in known:
+                shutil.rmtree(folder, ignore_errors=True)
+
     def _compare_row_counts(self) -> str:
         expected, found = self._state.expected_rows(), self._store.count()
         if found >= expected:
@@ -387,6 +524,39 @@ class Library:
             f"The vector store holds {found:,} of the {expected:,} rows that were kept. Parts of "
             "it were lost or replaced: restore it from a backup, or remove and add the videos again."
         )
+
+
+def _as_line(source: str | Path | SourceLine) -> SourceLine:
+    return source if isinstance(source, SourceLine) else SourceLine(str(source))
+
+
+def _new_job(source: str | Path | SourceEstimate, title: str, category: str) -> NewJob:
+    minutes = None
+    if isinstance(source, SourceEstimate):
+        minutes = source.minutes
+        title, category = title or source.title, source.category or category
+        source = source.source
+    named = normal_source(source)
+    return NewJob(
+        source=named,
+        title=valid_text(title or default_title(named)),
+        # Refused here: after the embedding, which is paid for, it would be too late.
+        category=stored_text(category.strip(), "a category"),
+        minutes=minutes,
+    )
+
+
+def _as_query(part: Part) -> tuple[Query, str, float | None]:
+    """What a part is to the ledger: its kind, a few words, and the minutes of a clip."""
+    what = str(part.source) if isinstance(part.source, str) else ""
+    match part.kind:
+        case "image":
+            return "image", part.text_with or what, None
+        case "video":
+            known = part.start is not None and part.end is not None
+            return "clip", what, ((part.end or 0) - (part.start or 0)) / 60 if known else None
+        case _:
+            return "text", what, None
 
 
 def _as_recipe(recipe: Recipe | str) -> Recipe:

@@ -1,74 +1,24 @@
 """The app's own records in SQL: videos of each collection, and jobs on their way in.
 
 Vectors live in the store; everything needed to show, find again and finish work lives here.
-Times are kept as seconds since the epoch, so that every database returns what it was given.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from sqlalchemy import JSON, Engine, create_engine, event, func, select, update
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy import func, select, update
 
-from core.errors import ConfigurationError, StoreUnavailable
+from core.database import Database, JobRow, PreferenceRow, VideoRow
 from core.models import Job, Segment, Stage, Video
 
-logger = logging.getLogger(__name__)
-
 _UNFINISHED = [stage.value for stage in Stage if not stage.finished]
-
-
-class _Base(DeclarativeBase):
-    type_annotation_map = {dict[str, str]: JSON, list[list[Any]]: JSON}  # noqa: RUF012
-
-
-class _VideoRow(_Base):
-    __tablename__ = "videos"
-
-    collection: Mapped[str] = mapped_column(primary_key=True)
-    id: Mapped[str] = mapped_column(primary_key=True)
-    title: Mapped[str]
-    video_url: Mapped[str]
-    path: Mapped[str]  # empty for a remote video
-    duration: Mapped[float | None]
-    width: Mapped[int | None]
-    height: Mapped[int | None]
-    category: Mapped[str]
-    model: Mapped[str]
-    segments: Mapped[list[list[Any]]]  # [id, option, scope, start, end] of every stored row
-    row_count: Mapped[int]
-    added_at: Mapped[float]
-
-
-class _JobRow(_Base):
-    __tablename__ = "jobs"
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    collection: Mapped[str] = mapped_column(index=True)
-    position: Mapped[int]  # order of arrival; two jobs may share a clock tick
-    source: Mapped[str]
-    title: Mapped[str]
-    category: Mapped[str]
-    stage: Mapped[str] = mapped_column(index=True)
-    fraction: Mapped[float | None]
-    attempts: Mapped[int]
-    error: Mapped[str]
-    hint: Mapped[str]
-    video_id: Mapped[str]
-    checkpoint: Mapped[dict[str, str]]
-    created_at: Mapped[float]
-    started_at: Mapped[float | None]
-    finished_at: Mapped[float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,44 +28,41 @@ class StoredVideo:
     video: Video
     path: Path | None
     segments: tuple[Segment, ...]
+    segment_sec: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What is known of a job when it is queued."""
+
+    source: str
+    title: str
+    category: str = ""
+    minutes: float | None = None
 
 
 class State:
     """The records of one collection. Every method is one transaction; threads may share it."""
 
-    def __init__(self, url: str, *, collection: str) -> None:
+    def __init__(self, database: Database, *, collection: str) -> None:
         self._collection = collection
-        self._closed = False
-        try:
-            self._engine = _create_engine(url)
-        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
-            raise ConfigurationError(
-                "DATABASE_URL cannot be used: " + str(error).splitlines()[0],
-                "Use sqlite:///path/to/file.db or postgresql+psycopg://user@host/name.",
-            ) from error
-        with _translated():
-            _Base.metadata.create_all(self._engine)
-
-    def close(self) -> None:
-        """Closes the connections. A worker that comes too late is refused, not let in again."""
-        self._closed = True
-        self._engine.dispose()
+        self._session = database.session
 
     # Videos
 
     def videos(self) -> list[StoredVideo]:
-        """Every video of the collection, newest first."""
+        """Every video of the collection, newest first, but for those that are being removed."""
         with self._session() as session:
             rows = session.scalars(
-                select(_VideoRow)
-                .where(_VideoRow.collection == self._collection)
-                .order_by(_VideoRow.added_at.desc(), _VideoRow.id)
+                select(VideoRow)
+                .where(VideoRow.collection == self._collection, VideoRow.removing.is_(False))
+                .order_by(VideoRow.added_at.desc(), VideoRow.id)
             )
             return [_stored_video(row) for row in rows]
 
     def put_video(self, stored: StoredVideo) -> None:
         video = stored.video
-        row = _VideoRow(
+        row = VideoRow(
             collection=self._collection,
             id=video.id,
             title=video.title,
@@ -132,22 +79,46 @@ class State:
             ],
             row_count=len(stored.segments),
             added_at=video.added_at.timestamp(),
+            segment_sec=stored.segment_sec,
+            removing=False,
         )
         with self._session() as session:
             session.merge(row)
 
+    def begin_removal(self, video_id: str) -> None:
+        """Notes that a video goes, so that a removal that is cut off is finished later."""
+        with self._session() as session:
+            row = session.get(VideoRow, (self._collection, video_id))
+            if row is not None:
+                row.removing = True
+
+    def removals(self) -> list[StoredVideo]:
+        """The videos whose removal was begun and not finished."""
+        with self._session() as session:
+            rows = session.scalars(
+                select(VideoRow).where(
+                    VideoRow.collection == self._collection, VideoRow.removing.is_(True)
+                )
+            )
+            return [_stored_video(row) for row in rows]
+
+    def video_ids(self) -> set[str]:
+        """The ids of the videos of every collection."""
+        with self._session() as session:
+            return set(session.scalars(select(VideoRow.id)))
+
     def remove_video(self, video_id: str) -> None:
         with self._session() as session:
-            row = session.get(_VideoRow, (self._collection, video_id))
+            row = session.get(VideoRow, (self._collection, video_id))
             if row is not None:
                 session.delete(row)
 
     def path_in_use(self, path: Path) -> bool:
         """Whether a video of any collection, or a job still on its way, plays from this file."""
         with self._session() as session:
-            videos = select(_VideoRow.id).where(_VideoRow.path == str(path))
-            jobs = select(_JobRow.id).where(
-                _JobRow.source == str(path), _JobRow.stage.in_(_UNFINISHED)
+            videos = select(VideoRow.id).where(VideoRow.path == str(path))
+            jobs = select(JobRow.id).where(
+                JobRow.source == str(path), JobRow.stage.in_(_UNFINISHED)
             )
             return session.scalar(videos) is not None or session.scalar(jobs) is not None
 
@@ -156,8 +127,8 @@ class State:
         with self._session() as session:
             return (
                 session.scalar(
-                    select(func.coalesce(func.sum(_VideoRow.row_count), 0)).where(
-                        _VideoRow.collection == self._collection
+                    select(func.coalesce(func.sum(VideoRow.row_count), 0)).where(
+                        VideoRow.collection == self._collection
                     )
                 )
                 or 0
@@ -165,18 +136,22 @@ class State:
 
     # Jobs
 
-    def add_jobs(self, sources: Sequence[tuple[str, str]], *, category: str) -> list[Job]:
-        """Queues (source, title) pairs in the order given."""
+    def add_jobs(
+        self, new: Sequence[NewJob], *, max_cost: float | None = None, priority: int = 0
+    ) -> list[Job]:
+        """Queues jobs in the order given, as one run."""
+        run = uuid.uuid4().hex
         with self._session() as session:
-            last = session.scalar(select(func.coalesce(func.max(_JobRow.position), 0))) or 0
+            last = session.scalar(select(func.coalesce(func.max(JobRow.position), 0))) or 0
             rows = [
-                _JobRow(
+                JobRow(
                     id=uuid.uuid4().hex,
                     collection=self._collection,
                     position=last + number,
-                    source=source,
-                    title=title,
-                    category=category,
+                    source=job.source,
+                    title=job.title,
+                    category=job.category,
+                    minutes=job.minutes,
                     stage=Stage.QUEUED.value,
                     attempts=0,
                     error="",
@@ -184,58 +159,104 @@ class State:
                     video_id="",
                     checkpoint={},
                     created_at=time.time(),
+                    run=run,
+                    max_cost=max_cost,
+                    priority=priority,
                 )
-                for number, (source, title) in enumerate(sources, start=1)
+                for number, job in enumerate(new, start=1)
             ]
             session.add_all(rows)
             session.flush()
             return [_job(row) for row in rows]
 
-    def jobs(self) -> list[Job]:
-        """Every job of the collection, oldest first."""
+    def jobs(
+        self, stages: Collection[Stage] | None = None, *, limit: int | None = None
+    ) -> list[Job]:
+        """The jobs of the collection in these stages (default: all), oldest first."""
+        wanted = select(JobRow).where(JobRow.collection == self._collection)
+        if stages is not None:
+            wanted = wanted.where(JobRow.stage.in_([stage.value for stage in stages]))
         with self._session() as session:
-            rows = session.scalars(
-                select(_JobRow)
-                .where(_JobRow.collection == self._collection)
-                .order_by(_JobRow.position)
+            return [
+                _job(row) for row in session.scalars(wanted.order_by(JobRow.position).limit(limit))
+            ]
+
+    def latest_ready(self, limit: int) -> list[Job]:
+        """The jobs that became ready last, newest first."""
+        wanted = (
+            select(JobRow)
+            .where(JobRow.collection == self._collection, JobRow.stage == Stage.READY.value)
+            .order_by(JobRow.finished_at.desc())
+            .limit(limit)
+        )
+        with self._session() as session:
+            return [_job(row) for row in session.scalars(wanted)]
+
+    def counts(self) -> dict[Stage, int]:
+        """How many jobs are in each stage; stages without one are left out."""
+        with self._session() as session:
+            rows = session.execute(
+                select(JobRow.stage, func.count())
+                .where(JobRow.collection == self._collection)
+                .group_by(JobRow.stage)
             )
-            return [_job(row) for row in rows]
+            return {Stage(stage): number for stage, number in rows}
+
+    def batch(self) -> tuple[int, datetime | None]:
+        """The current batch: how many of it are finished, and when the first of it was begun.
+
+        It is what is unfinished, and what finished since the oldest of that was added.
+        """
+        mine = JobRow.collection == self._collection
+        unfinished = JobRow.stage.in_(_UNFINISHED)
+        with self._session() as session:
+            since = session.scalar(select(func.min(JobRow.created_at)).where(mine, unfinished))
+            if since is None:
+                return 0, None
+            finished = JobRow.finished_at >= since
+            number = session.scalar(select(func.count()).where(mine, finished)) or 0
+            begun = session.scalar(
+                select(func.min(JobRow.started_at)).where(mine, finished | unfinished)
+            )
+            return number, None if begun is None else _time(begun)
 
     def job(self, job_id: str) -> Job | None:
         with self._session() as session:
-            row = session.get(_JobRow, job_id)
+            row = session.get(JobRow, job_id)
             return None if row is None else _job(row)
 
     def checkpoint(self, job_id: str) -> dict[str, str]:
         """What an interrupted job left to go on from; empty when nothing."""
         with self._session() as session:
-            row = session.get(_JobRow, job_id)
+            row = session.get(JobRow, job_id)
             return {} if row is None else dict(row.checkpoint)
 
     def claim_job(self) -> Job | None:
-        """Takes the oldest queued job and marks it as begun."""
+        """Takes the next queued job that nothing holds back and marks it as begun."""
         with self._session() as session:
-            oldest = (
-                select(_JobRow.id)
+            following = (
+                select(JobRow.id)
                 .where(
-                    _JobRow.collection == self._collection,
-                    _JobRow.stage == Stage.QUEUED.value,
+                    JobRow.collection == self._collection,
+                    JobRow.stage == Stage.QUEUED.value,
+                    JobRow.held == "",
                 )
-                .order_by(_JobRow.position)
+                .order_by(JobRow.priority.desc(), JobRow.position)
                 .limit(1)
                 .scalar_subquery()
             )
             # One statement: between a read and a write another worker would take the same job.
             row = session.scalars(
-                update(_JobRow)
-                .where(_JobRow.id == oldest, _JobRow.stage == Stage.QUEUED.value)
+                update(JobRow)
+                .where(JobRow.id == following, JobRow.stage == Stage.QUEUED.value)
                 .values(
                     stage=Stage.PROBING.value,
                     fraction=None,
-                    attempts=_JobRow.attempts + 1,
+                    attempts=JobRow.attempts + 1,
                     started_at=time.time(),
+                    stage_since=time.time(),
                 )
-                .returning(_JobRow)
+                .returning(JobRow)
                 .execution_options(synchronize_session=False)
             ).first()
             return None if row is None else _job(row)
@@ -246,100 +267,162 @@ class State:
         *,
         stage: Stage,
         fraction: float | None = None,
+        note: str = "",
         checkpoint: Mapping[str, str] | None = None,
         video_id: str | None = None,
+        minutes: float | None = None,
         error: str = "",
         hint: str = "",
+        must_confirm: bool = False,
     ) -> None:
         """Moves a job on. A missing row is no error: the job was forgotten meanwhile."""
+        now = time.time()
         with self._session() as session:
-            row = session.get(_JobRow, job_id)
+            row = session.get(JobRow, job_id)
             if row is None:
                 return
+            if row.stage != stage.value:
+                spent = now - (row.stage_since or now)
+                before = row.stage_seconds.get(row.stage, 0.0)
+                row.stage_seconds = {**row.stage_seconds, row.stage: before + spent}
+                row.stage_since = now
             row.stage = stage.value
             row.fraction = fraction
+            row.note = note
             row.error = error
             row.hint = hint
+            row.must_confirm = must_confirm
             if checkpoint is not None:
                 row.checkpoint = dict(checkpoint)
             if video_id is not None:
                 row.video_id = video_id
-            row.finished_at = time.time() if stage.finished else None
+            if minutes is not None:
+                row.minutes = minutes
+            row.finished_at = now if stage.finished else None
 
     def move_job(self, job_id: str, start: Collection[Stage], to: Stage) -> bool:
         """Moves a job on if its stage is one of `start`; says whether it was."""
         with self._session() as session:
             # One statement: a worker, or a second click, may get between a read and a write.
             moved = session.scalars(
-                update(_JobRow)
-                .where(_JobRow.id == job_id, _JobRow.stage.in_([s.value for s in start]))
+                update(JobRow)
+                .where(JobRow.id == job_id, JobRow.stage.in_([s.value for s in start]))
                 .values(
                     stage=to.value,
                     fraction=None,
+                    note="",
                     error="",
                     hint="",
+                    held="",
+                    must_confirm=False,
+                    cancel_asked="",
                     finished_at=time.time() if to.finished else None,
                 )
-                .returning(_JobRow.id)
+                .returning(JobRow.id)
                 .execution_options(synchronize_session=False)
             ).first()
             return moved is not None
 
+    def forget_checkpoint(self, job_id: str) -> None:
+        """The job begins from nothing when it runs again."""
+        with self._session() as session:
+            row = session.get(JobRow, job_id)
+            if row is not None:
+                row.checkpoint = {}
+
+    def ask_to_cancel(self, job_id: str, result: Literal["keep", "drop"]) -> None:
+        """Notes the wish to end a running job, so that a restart knows of it too."""
+        with self._session() as session:
+            row = session.get(JobRow, job_id)
+            if row is not None:
+                row.cancel_asked = result
+
+    def asked_to_cancel(self, job_id: str) -> str:
+        """`keep` or `drop` (the result at the service) for a job somebody cancelled, else empty."""
+        with self._session() as session:
+            row = session.get(JobRow, job_id)
+            return "" if row is None else row.cancel_asked
+
+    def put_first(self, job_id: str) -> None:
+        """Makes a queued job the next one."""
+        with self._session() as session:
+            highest = session.scalar(
+                select(func.max(JobRow.priority)).where(
+                    JobRow.collection == self._collection, JobRow.stage == Stage.QUEUED.value
+                )
+            )
+            row = session.get(JobRow, job_id)
+            if row is not None:
+                row.priority = (highest or 0) + 1
+
+    def hold_run(self, run: str, reason: str) -> None:
+        """Keeps the queued jobs of a run from being started."""
+        self._set_for_run(run, held=reason)
+
+    def release_run(self, run: str, max_cost: float | None) -> None:
+        """Gives a run another budget and lets its jobs be started."""
+        self._set_for_run(run, held="", max_cost=max_cost)
+
+    def _set_for_run(self, run: str, **values: object) -> None:
+        with self._session() as session:
+            session.execute(
+                update(JobRow)
+                .where(
+                    JobRow.collection == self._collection,
+                    JobRow.run == run,
+                    JobRow.stage.in_(_UNFINISHED),
+                )
+                .values(**values)
+                .execution_options(synchronize_session=False)
+            )
+
+    def run_budget(self, job_id: str) -> float | None:
+        with self._session() as session:
+            row = session.get(JobRow, job_id)
+            return None if row is None else row.max_cost
+
     def requeue_unfinished(self) -> int:
-        """Puts every job that an earlier process left in mid-way back into the queue."""
+        """Puts every job that an earlier process left in mid-way back into the queue, but for
+        those that somebody had cancelled; says how many."""
         with self._session() as session:
             rows = session.scalars(
-                select(_JobRow).where(
-                    _JobRow.collection == self._collection, _JobRow.stage.in_(_UNFINISHED)
+                select(JobRow).where(
+                    JobRow.collection == self._collection, JobRow.stage.in_(_UNFINISHED)
                 )
             ).all()
+            cancelled = [row for row in rows if row.cancel_asked]
             for row in rows:
                 row.stage = Stage.QUEUED.value
                 row.fraction = None
-            return len(rows)
+                row.note = ""
+            for row in cancelled:
+                row.stage = Stage.CANCELLED.value
+                row.finished_at = time.time()
+            return len(rows) - len(cancelled)
 
     def forget_job(self, job_id: str) -> None:
         with self._session() as session:
-            row = session.get(_JobRow, job_id)
+            row = session.get(JobRow, job_id)
             if row is not None:
                 session.delete(row)
 
-    @contextmanager
-    def _session(self) -> Iterator[Session]:
-        if self._closed:
-            raise StoreUnavailable("The library is closed.", "Open it again.")
-        with _translated(), Session(self._engine, expire_on_commit=False) as session:
-            yield session
-            session.commit()
+    # Preferences
+
+    def preference(self, name: str) -> str | None:
+        with self._session() as session:
+            row = session.get(PreferenceRow, (self._collection, name))
+            return None if row is None else row.value
+
+    def set_preference(self, name: str, value: str | None) -> None:
+        with self._session() as session:
+            row = session.get(PreferenceRow, (self._collection, name))
+            if value is not None:
+                session.merge(PreferenceRow(collection=self._collection, name=name, value=value))
+            elif row is not None:
+                session.delete(row)
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or error
-        logger.error("database: %s", cause)
-        raise StoreUnavailable(
-            f"The app's own records cannot be read or written: {cause}.",
-            "Check DATABASE_URL, the disk's free space and the permissions of the data folder.",
-        ) from error
-
-
-def _create_engine(url: str) -> Engine:
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
-
-        @event.listens_for(engine, "connect")
-        def _(connection: Any, _record: Any) -> None:
-            # Readers never wait for the worker that writes progress.
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA busy_timeout=10000")
-
-    return engine
-
-
-def _job(row: _JobRow) -> Job:
+def _job(row: JobRow) -> Job:
     return Job(
         id=row.id,
         source=row.source,
@@ -355,10 +438,18 @@ def _job(row: _JobRow) -> Job:
         created_at=_time(row.created_at),
         started_at=None if row.started_at is None else _time(row.started_at),
         finished_at=None if row.finished_at is None else _time(row.finished_at),
+        run=row.run,
+        priority=row.priority,
+        minutes=row.minutes,
+        note=row.note,
+        held=row.held,
+        must_confirm=row.must_confirm,
+        stage_since=None if row.stage_since is None else _time(row.stage_since),
+        stage_seconds=dict(row.stage_seconds),
     )
 
 
-def _stored_video(row: _VideoRow) -> StoredVideo:
+def _stored_video(row: VideoRow) -> StoredVideo:
     return StoredVideo(
         video=Video(
             id=row.id,
@@ -384,6 +475,7 @@ def _stored_video(row: _VideoRow) -> StoredVideo:
             )
             for segment_id, option, scope, start, end in row.segments
         ),
+        segment_sec=row.segment_sec,
     )
 
 

@@ -51,6 +51,7 @@ _LOAD_SEC = 600.0
 
 _WRITE_ROWS = 1000
 _READ_ROWS = 300
+_PAGE_ROWS = MAX_LIMIT
 # What a flush, its index and a compaction need beside the rows themselves.
 _SPARE_BYTES = 64 * 2**20
 
@@ -308,6 +309,18 @@ class VectorStore:
         """The stored segments of these ids, by start, then option; unknown ids are left out."""
         rows = self._get(ids, _SEGMENT_FIELDS)
         return _in_order([_segment(key, row) for key, row in rows.items()])
+
+    def ids(self) -> set[str]:
+        """The id of every row."""
+        found: set[str] = set()
+        with self._reading("list the rows") as client:
+            pages = client.query_iterator(
+                self.collection, batch_size=_PAGE_ROWS, filter="", output_fields=["id"]
+            )
+            while page := pages.next():
+                found.update(row["id"] for row in page)
+            pages.close()
+        return found
 
     def count(self) -> int:
         """How many rows the collection holds."""

@@ -10,6 +10,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from core import Library
+
 Picture = NDArray[np.uint8]  # (height, width, 3), RGB
 SAMPLE_RATE = 48_000
 
@@ -78,3 +80,10 @@ def _write_tone(output: av.container.OutputContainer, stream: av.AudioStream, se
         chunk.time_base = Fraction(1, SAMPLE_RATE)
         output.mux(stream.encode(chunk))
     output.mux(stream.encode(None))
+
+
+def uploaded(library: Library, name: str, content: bytes) -> Path:
+    """The library's own copy of a file that came in under `name`."""
+    upload = library.uploads.begin(name, len(content))
+    library.uploads.append(upload.id, 0, content)
+    return library.uploads.finish(upload.id)

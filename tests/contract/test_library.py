@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def test_two_urls_and_a_file_are_found_and_a_restart_gives_the_same_answers(
     assert len(service.tasks) == tasks == 3
 
 
-def test_a_wrong_key_fails_the_job_with_what_to_do_and_keeps_it_for_a_retry(
+def test_a_wrong_key_pauses_the_queue_once_and_the_right_one_goes_on(
     service: StandIn, tmp_path: Path
 ) -> None:
     wrong = Settings(
@@ -74,17 +75,13 @@ def test_a_wrong_key_fails_the_job_with_what_to_do_and_keeps_it_for_a_retry(
         data_dir=tmp_path / "data",
     )
     with open_library(wrong) as library:
-        (job,) = library.wait(library.add(URLS[:1]), timeout=60)
-        assert job.stage is Stage.FAILED
-        assert "key" in f"{job.error} {job.hint}"
-        assert "tlk_wrong" not in f"{job.error} {job.hint}"
-    right = Settings(
-        embedder="twelvelabs",
-        twelvelabs_api_key=KEY,
-        twelvelabs_base_url=service.url,
-        data_dir=tmp_path / "data",
-    )
-    with open_library(right) as library:
-        library.retry(job.id)
-        assert [done.stage for done in library.wait(timeout=60)] == [Stage.READY]
-        assert library.videos()[0].title == "red-car-on-street"
+        jobs = library.wait(library.add(URLS), timeout=60)
+        assert [job.stage for job in jobs] == [Stage.QUEUED] * 2
+        queue = library.queue()
+        assert queue.paused == "service"
+        assert "key" in f"{queue.reason} {queue.hint}"
+        assert "tlk_wrong" not in f"{queue.reason} {queue.hint}"
+    with open_library(replace(wrong, twelvelabs_api_key=KEY)) as library:
+        assert [job.stage for job in library.wait(timeout=60)] == [Stage.READY] * 2
+        assert library.queue().paused == ""
+    assert len(service.tasks) == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core import Library, Limits, Settings, Stage, open_library
-from core.ingest import default_title, is_url, normal_source, video_id_of_file, video_id_of_url
+from core.intake import default_title, is_url, normal_source, video_id_of_file, video_id_of_url
 from tests.media import make_video
 
 

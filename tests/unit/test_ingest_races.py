@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,7 @@ from core.models import EmbeddedSegment, MediaInfo, Vector
 from core.recipe import Media
 from core.state import State
 from core.store import VectorStore
-from tests.media import make_video
+from tests.media import make_video, uploaded
 
 TIMEOUT = 20.0
 
@@ -321,9 +320,9 @@ def test_an_upload_is_not_deleted_between_its_arrival_and_its_job(
 ) -> None:
     gate.open.set()
     assert done(library, library.add([clip])) == [Stage.READY]
-    copy = library.keep_upload("a.mp4", BytesIO(clip.read_bytes()))
+    copy = uploaded(library, "a.mp4", clip.read_bytes())
     earlier = library.add([copy])
-    again = library.keep_upload("a.mp4", BytesIO(clip.read_bytes()))
+    again = uploaded(library, "a.mp4", clip.read_bytes())
     assert again == copy
     assert done(library, earlier) == [Stage.READY]
     assert copy.exists()
@@ -341,7 +340,7 @@ def test_waiting_ends_only_when_a_job_has_cleared_up_after_itself(
         clearing.set()
         go_on.wait(TIMEOUT)
 
-    monkeypatch.setattr(library._uploads, "discard", held)
+    monkeypatch.setattr(library.uploads, "discard", held)
     jobs = library.add([clip])
     assert clearing.wait(TIMEOUT)
     waiting = threading.Thread(target=library.wait, args=(jobs,))
@@ -353,38 +352,12 @@ def test_waiting_ends_only_when_a_job_has_cleared_up_after_itself(
     assert not waiting.is_alive()
 
 
-def test_what_a_dying_process_left_half_done_is_cleared_away(
-    gate: Gate, settings: Settings, other_clip: Path
-) -> None:
-    gate.open.set()
-    with open_library(settings) as library:
-        kept = library.keep_upload("a.mp4", BytesIO(other_clip.read_bytes()))
-    half_upload = kept.parent.parent / ".upload-1-2"
+def test_a_download_of_a_dying_process_is_cleared_away(gate: Gate, settings: Settings) -> None:
     half_download = settings.data_dir / "tmp" / "abc" / "download"
     half_download.parent.mkdir(parents=True)
-    for path in (half_upload, half_download):
-        path.write_bytes(b"half")
+    half_download.write_bytes(b"half")
     open_library(settings).close()
-    assert not half_upload.exists()
     assert not half_download.exists()
-    assert kept.exists()
-
-
-def test_a_broken_upload_leaves_nothing(library: Library) -> None:
-    class Broken(BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:  # noqa: ARG002
-            raise RuntimeError("the browser went away")
-
-    with pytest.raises(RuntimeError):
-        library.keep_upload("a.mp4", Broken())
-    assert list((library.settings.data_dir / "media").iterdir()) == []
-
-
-@pytest.mark.parametrize("name", ["a.mp4\0", "a.\udcff", "a./../../x", "a." + "x" * 300])
-def test_an_upload_with_an_odd_name_is_kept_in_its_folder(library: Library, name: str) -> None:
-    kept = library.keep_upload(name, BytesIO(b"content"))
-    assert kept.parent.parent == library.settings.data_dir / "media"
-    assert kept.read_bytes() == b"content"
 
 
 # Texts

@@ -19,7 +19,7 @@ from PIL import Image
 from core import Filters, Library, Part, Recipe, Settings, Stage, StoreLocked, open_library
 from core.errors import ConfigurationError, RecipeError
 from core.store import VectorStore
-from tests.media import Picture, make_video, solid
+from tests.media import Picture, make_video, solid, uploaded
 from tests.web import Page, Web
 
 SIZE = (320, 180)
@@ -451,8 +451,7 @@ def test_a_worker_outlives_records_that_cannot_be_written(library: Library, clip
 def test_a_removed_video_takes_its_vectors_posters_and_uploaded_copy_with_it(
     library: Library, clips: Path
 ) -> None:
-    with (clips / "green.mp4").open("rb") as content:
-        kept = library.keep_upload("Green.MP4", content)
+    kept = uploaded(library, "Green.MP4", (clips / "green.mp4").read_bytes())
     assert kept.parent.parent == library.settings.data_dir / "media"
     assert kept.name == "Green.MP4"
     video_id = add(library, kept)
@@ -581,14 +580,14 @@ def test_an_upload_of_what_is_already_here_leaves_no_copy_behind(
     library: Library, clips: Path
 ) -> None:
     add(library, clips / "green.mp4")
-    copy = library.keep_upload("again.mp4", BytesIO((clips / "green.mp4").read_bytes()))
+    copy = uploaded(library, "again.mp4", (clips / "green.mp4").read_bytes())
     add(library, copy, title="Again")
     assert not copy.exists()
     assert [video.title for video in library.videos()] == ["Again"]
 
 
 def test_an_upload_that_failed_is_deleted_when_its_job_is_dismissed(library: Library) -> None:
-    copy = library.keep_upload("note.mp4", BytesIO(b"This is a note."))
+    copy = uploaded(library, "note.mp4", b"This is a note.")
     (job,) = library.wait(library.add([copy]), timeout=TIMEOUT)
     assert job.stage is Stage.FAILED
     assert copy.exists()
@@ -607,7 +606,7 @@ def test_a_server_that_gives_only_whole_files_is_good_enough(
 
 
 def test_what_is_wrong_with_an_upload_is_said_of_the_name_it_came_with(library: Library) -> None:
-    copy = library.keep_upload("holiday in 日本.mp4", BytesIO(b"This is a note."))
+    copy = uploaded(library, "holiday in 日本.mp4", b"This is a note.")
     (job,) = library.wait(library.add([copy]), timeout=TIMEOUT)
     assert job.error.startswith("holiday in 日本.mp4 ")
     assert job.title == "holiday in 日本"

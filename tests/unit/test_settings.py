@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from core.database import Database
 from core.errors import ConfigurationError
 from core.settings import Settings
-from core.state import State
 
 KEY = "tlk_0123456789"
 
@@ -45,6 +45,17 @@ def test_every_variable_reaches_its_field(tmp_path: Path) -> None:
         MILVUS_TOKEN="root:Milvus",
         DATABASE_URL="postgresql+psycopg://db/seekpoint",
         SEEKPOINT_SEGMENT_SEC="10",
+        TWELVELABS_PRICE_PER_MINUTE="0.05",
+        TWELVELABS_PRICE_PER_1000_IMAGES="marengo3.0=1, marengo3.5=2",
+        TWELVELABS_PRICE_PER_1000_TEXTS="marengo3.0=1",
+        SEEKPOINT_CURRENCY="EUR",
+        SEEKPOINT_BUDGET_PER_RUN="5",
+        SEEKPOINT_BUDGET_PER_MONTH="100.50",
+        TWELVELABS_PARALLEL_TASKS="25",
+        TWELVELABS_REQUESTS_PER_MINUTE="50",
+        TWELVELABS_MINUTES_PER_HOUR="1200",
+        TWELVELABS_KEEP_ASSETS="yes",
+        SEEKPOINT_MEDIA_FOLDER=str(tmp_path),
         SEEKPOINT_ALLOW_PRIVATE_URLS="Yes",
         SEEKPOINT_LOG_LEVEL="debug",
     )
@@ -59,6 +70,17 @@ def test_every_variable_reaches_its_field(tmp_path: Path) -> None:
         "milvus_token": "root:Milvus",
         "database_url": "postgresql+psycopg://db/seekpoint",
         "segment_sec": 10,
+        "price_per_minute": 0.05,
+        "price_per_1000_images": 2.0,
+        "price_per_1000_texts": 0.07,
+        "currency": "EUR",
+        "budget_per_run": 5.0,
+        "budget_per_month": 100.5,
+        "parallel_tasks": 25,
+        "requests_per_minute": 50,
+        "minutes_per_hour": 1200,
+        "keep_assets": True,
+        "media_folder": tmp_path,
         "allow_private_urls": True,
         "log_level": "DEBUG",
     }
@@ -75,6 +97,12 @@ def test_every_variable_reaches_its_field(tmp_path: Path) -> None:
         ("SEEKPOINT_SEGMENT_SEC", "4.5", "from 2 to 10"),
         ("SEEKPOINT_SEGMENT_SEC", "four", "from 2 to 10"),
         ("SEEKPOINT_ALLOW_PRIVATE_URLS", "maybe", "0, 1, false, true, no, yes"),
+        ("TWELVELABS_PRICE_PER_MINUTE", "cheap", "numbers from 0 up"),
+        ("TWELVELABS_PRICE_PER_MINUTE", "nan", "numbers from 0 up"),
+        ("TWELVELABS_PRICE_PER_MINUTE", "marengo2.7=0.1", "marengo3.5, marengo3.0"),
+        ("SEEKPOINT_BUDGET_PER_RUN", "-1", "numbers from 0 up"),
+        ("TWELVELABS_PARALLEL_TASKS", "0", "from 1 to 100"),
+        ("SEEKPOINT_MEDIA_FOLDER", "/nowhere/at/all", "a folder that exists"),
         ("SEEKPOINT_LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING, ERROR"),
     ],
 )
@@ -174,6 +202,6 @@ def test_a_home_that_nobody_has_is_refused_by_the_name_of_the_variable() -> None
 def test_the_records_stand_in_the_data_folder_whatever_its_name(tmp_path: Path, name: str) -> None:
     settings = read(SEEKPOINT_DATA_DIR=str(tmp_path / name))
     settings.data_dir.mkdir()
-    State(settings.database_url, collection="c").close()
+    Database(settings.database_url).close()
     assert (settings.data_dir / "seekpoint.db").is_file()
     assert [path.name for path in tmp_path.iterdir()] == [name]

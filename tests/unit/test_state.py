@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -7,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from core.database import Database
 from core.errors import ConfigurationError, SeekpointError, StoreUnavailable
 from core.models import Job, Segment, Stage, Video
-from core.state import State, StoredVideo
+from core.state import NewJob, State, StoredVideo
 
 
 @pytest.fixture
@@ -18,10 +20,23 @@ def url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def state(url: str) -> Iterator[State]:
-    opened = State(url, collection="c")
+def database(url: str) -> Iterator[Database]:
+    opened = Database(url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def state(database: Database) -> State:
+    return State(database, collection="c")
+
+
+@pytest.fixture
+def reopened(url: str) -> Iterator[State]:
+    """The same records as a process sees them that comes later."""
+    later = Database(url)
+    yield State(later, collection="c")
+    later.close()
 
 
 def stored(video_id: str, *, day: int = 1, rows: int = 2, path: Path | None = None) -> StoredVideo:
@@ -37,7 +52,7 @@ def stored(video_id: str, *, day: int = 1, rows: int = 2, path: Path | None = No
 
 
 def one_job(state: State, source: str = "/v.mp4") -> Job:
-    (job,) = state.add_jobs([(source, "title")], category="cats")
+    (job,) = state.add_jobs([NewJob(source, "title", "cats")])
     return job
 
 
@@ -67,11 +82,11 @@ def test_a_removed_video_is_gone_and_removing_it_again_is_no_error(state: State)
 
 
 def test_a_file_is_in_use_by_a_video_of_any_collection_or_an_unfinished_job(
-    url: str, state: State, tmp_path: Path
+    database: Database, state: State, tmp_path: Path
 ) -> None:
     path = tmp_path / "v.mp4"
     assert not state.path_in_use(path)
-    other = State(url, collection="other")
+    other = State(database, collection="other")
     other.put_video(stored("a", path=path))
     assert state.path_in_use(path)
     other.remove_video("a")
@@ -79,15 +94,14 @@ def test_a_file_is_in_use_by_a_video_of_any_collection_or_an_unfinished_job(
     assert state.path_in_use(path)
     other.update_job(job.id, stage=Stage.FAILED)
     assert not state.path_in_use(path)
-    other.close()
 
 
 # Jobs
 
 
 def test_jobs_stand_and_are_claimed_in_the_order_they_came(state: State) -> None:
-    first = state.add_jobs([("/1", "1"), ("/2", "2")], category="")
-    second = state.add_jobs([("/0", "0")], category="")
+    first = state.add_jobs([NewJob("/1", "1"), NewJob("/2", "2")])
+    second = state.add_jobs([NewJob("/0", "0")])
     assert state.jobs() == first + second
     assert [state.claim_job() for _ in range(4)] == [
         *(state.job(job.id) for job in first + second),
@@ -111,7 +125,7 @@ def test_a_new_job_is_queued_and_a_claimed_one_has_begun(state: State) -> None:
 
 
 def test_no_job_is_claimed_twice_by_workers_that_ask_at_once(state: State) -> None:
-    jobs = state.add_jobs([(f"/{n}", str(n)) for n in range(40)], category="")
+    jobs = state.add_jobs([NewJob(f"/{n}", str(n)) for n in range(40)])
 
     def claim_all(_: int) -> list[str]:
         claimed = []
@@ -137,28 +151,25 @@ def test_finishing_sets_the_time_and_going_on_takes_it_back(state: State) -> Non
     assert (again.finished_at, again.error, again.hint) == (None, "", "")
 
 
-def test_a_checkpoint_and_its_task_survive_progress_and_a_restart(url: str, state: State) -> None:
+def test_a_checkpoint_and_its_task_survive_progress_and_a_restart(
+    state: State, reopened: State
+) -> None:
     job = one_job(state)
     state.update_job(job.id, stage=Stage.WAITING, checkpoint={"task_id": "t-1", "asset": "a-1"})
     state.update_job(job.id, stage=Stage.EMBEDDING, fraction=0.5)
-    state.close()
-    reopened = State(url, collection="c")
     assert reopened.checkpoint(job.id) == {"task_id": "t-1", "asset": "a-1"}
     assert [(j.task_id, j.stage, j.fraction) for j in reopened.jobs()] == [
         ("t-1", Stage.EMBEDDING, 0.5)
     ]
-    reopened.close()
 
 
 def test_a_restart_puts_unfinished_jobs_back_and_leaves_finished_ones(
-    url: str, state: State
+    state: State, reopened: State
 ) -> None:
-    running, waiting, ready, failed = state.add_jobs([("/v", "v")] * 4, category="")
+    running, waiting, ready, failed = state.add_jobs([NewJob("/v", "v")] * 4)
     state.update_job(running.id, stage=Stage.EMBEDDING, fraction=0.5)
     state.update_job(ready.id, stage=Stage.READY)
     state.update_job(failed.id, stage=Stage.FAILED)
-    state.close()
-    reopened = State(url, collection="c")
     assert reopened.requeue_unfinished() == 2
     assert [job.stage for job in reopened.jobs()] == [
         Stage.QUEUED,
@@ -169,7 +180,97 @@ def test_a_restart_puts_unfinished_jobs_back_and_leaves_finished_ones(
     claimed = reopened.claim_job()
     assert claimed is not None
     assert (claimed.id, waiting.id != running.id) == (running.id, True)
-    reopened.close()
+
+
+def test_a_job_somebody_cancelled_stays_cancelled_after_a_restart(state: State) -> None:
+    job = one_job(state)
+    state.claim_job()
+    state.ask_to_cancel(job.id, "keep")
+    assert state.requeue_unfinished() == 0
+    assert [j.stage for j in state.jobs()] == [Stage.CANCELLED]
+
+
+def test_the_higher_priority_is_claimed_first_and_one_put_first_before_all(state: State) -> None:
+    low, last = state.add_jobs([NewJob("/1", "1"), NewJob("/2", "2")])
+    (high,) = state.add_jobs([NewJob("/3", "3")], priority=5)
+    state.put_first(last.id)
+    claimed = [state.claim_job() for _ in range(3)]
+    assert [job.id for job in claimed if job] == [last.id, high.id, low.id]
+
+
+def test_a_held_run_is_not_claimed_until_it_is_released(state: State) -> None:
+    jobs = state.add_jobs([NewJob("/1", "1"), NewJob("/2", "2")], max_cost=1.0)
+    state.hold_run(jobs[0].run, "The budget is spent.")
+    assert state.claim_job() is None
+    assert [job.held for job in state.jobs()] == ["The budget is spent."] * 2
+    (other,) = state.add_jobs([NewJob("/3", "3")])
+    assert state.claim_job() == state.job(other.id)
+    state.release_run(jobs[0].run, 2.0)
+    assert state.run_budget(jobs[0].id) == 2.0
+    assert state.claim_job() == state.job(jobs[0].id)
+
+
+def test_the_seconds_of_each_stage_are_kept(state: State) -> None:
+    job = one_job(state)
+    state.claim_job()
+    for stage in (Stage.EMBEDDING, Stage.STORING, Stage.READY):
+        state.update_job(job.id, stage=stage)
+    done = state.job(job.id)
+    assert done is not None
+    assert list(done.stage_seconds) == ["probing", "embedding", "storing"]
+    assert all(seconds >= 0 for seconds in done.stage_seconds.values())
+
+
+def test_the_batch_is_what_is_unfinished_and_what_finished_beside_it(state: State) -> None:
+    assert state.batch() == (0, None)
+    old = one_job(state)
+    state.update_job(old.id, stage=Stage.READY)
+    one, _two = state.add_jobs([NewJob("/1", "1"), NewJob("/2", "2")])
+    assert state.batch() == (0, None)
+    begun = state.claim_job()
+    state.update_job(one.id, stage=Stage.READY)
+    assert begun is not None
+    assert state.batch() == (1, begun.started_at)
+    assert state.counts() == {Stage.READY: 2, Stage.QUEUED: 1}
+    assert [job.id for job in state.jobs({Stage.READY}, limit=1)] == [old.id]
+    assert [job.id for job in state.latest_ready(1)] == [one.id]
+
+
+def test_a_video_being_removed_is_not_shown_and_waits_to_be_finished(state: State) -> None:
+    state.put_video(stored("a"))
+    state.begin_removal("a")
+    assert (state.videos(), state.removals()) == ([], [stored("a")])
+    state.put_video(stored("a"))
+    assert (state.videos(), state.removals()) == ([stored("a")], [])
+
+
+def test_a_preference_outlives_the_process_until_it_is_taken_back(
+    state: State, reopened: State
+) -> None:
+    state.set_preference("paused", "yes")
+    assert reopened.preference("paused") == "yes"
+    state.set_preference("paused", None)
+    assert reopened.preference("paused") is None
+
+
+def test_records_of_an_earlier_version_get_the_columns_they_lack(url: str) -> None:
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as old:
+        old.execute(
+            "CREATE TABLE jobs (id VARCHAR PRIMARY KEY, collection VARCHAR, position INTEGER, "
+            "source VARCHAR, title VARCHAR, category VARCHAR, stage VARCHAR, fraction FLOAT, "
+            "attempts INTEGER, error VARCHAR, hint VARCHAR, video_id VARCHAR, checkpoint JSON, "
+            "created_at FLOAT, started_at FLOAT, finished_at FLOAT)"
+        )
+        old.execute(
+            "INSERT INTO jobs VALUES ('j', 'c', 1, '/v', 'v', '', 'queued', NULL, 0, '', '', '', "
+            "'{}', 1.0, NULL, NULL)"
+        )
+    old.close()
+    database = Database(url)
+    claimed = State(database, collection="c").claim_job()
+    database.close()
+    assert claimed is not None
+    assert (claimed.id, claimed.held, claimed.stage_seconds) == ("j", "", {})
 
 
 def test_a_forgotten_job_is_gone_and_late_progress_of_it_is_ignored(state: State) -> None:
@@ -180,17 +281,16 @@ def test_a_forgotten_job_is_gone_and_late_progress_of_it_is_ignored(state: State
     assert (state.jobs(), state.job(job.id), state.checkpoint(job.id)) == ([], None, {})
 
 
-def test_collections_do_not_see_each_other(url: str, state: State) -> None:
+def test_collections_do_not_see_each_other(database: Database, state: State) -> None:
     state.put_video(stored("a"))
     job = one_job(state)
-    other = State(url, collection="other")
+    other = State(database, collection="other")
     assert (other.videos(), other.jobs(), other.expected_rows()) == ([], [], 0)
     assert (other.claim_job(), other.requeue_unfinished()) == (None, 0)
     other.put_video(stored("a", rows=7))
     other.remove_video("a")
     assert state.videos() == [stored("a")]
     assert state.jobs() == [job]
-    other.close()
 
 
 # Wrong databases
@@ -202,18 +302,18 @@ def test_collections_do_not_see_each_other(url: str, state: State) -> None:
 )
 def test_an_address_that_is_no_database_names_the_variable(wrong: str) -> None:
     with pytest.raises(ConfigurationError, match="DATABASE_URL"):
-        State(wrong, collection="c")
+        Database(wrong)
 
 
 def test_a_wrong_address_does_not_repeat_its_password() -> None:
     with pytest.raises(SeekpointError) as refusal:
-        State("postgres ql://user:sesame@host:port/n", collection="c")
+        Database("postgres ql://user:sesame@host:port/n")
     assert "sesame" not in str(refusal.value)
 
 
 def test_a_database_that_cannot_be_opened_says_where_to_look(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable) as refusal:
-        State(f"sqlite:///{tmp_path / 'missing' / 'state.db'}", collection="c")
+        Database(f"sqlite:///{tmp_path / 'missing' / 'state.db'}")
     assert "DATABASE_URL" in refusal.value.hint
 
 
@@ -221,4 +321,4 @@ def test_a_file_that_is_no_database_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     path.write_text("this is not a database, only a text that is long enough to be read as one")
     with pytest.raises(StoreUnavailable, match="not a database"):
-        State(f"sqlite:///{path}", collection="c")
+        Database(f"sqlite:///{path}")

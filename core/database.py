@@ -1,0 +1,187 @@
+"""The SQL database of the app's own records: its tables, its connection, its transactions.
+
+Times are kept as seconds since the epoch, so that every database returns what it was given.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import JSON, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.schema import CreateColumn
+
+from core.errors import ConfigurationError, StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+
+class _Base(DeclarativeBase):
+    type_annotation_map = {  # noqa: RUF012
+        dict[str, str]: JSON,
+        dict[str, float]: JSON,
+        list[list[Any]]: JSON,
+    }
+
+
+class VideoRow(_Base):
+    __tablename__ = "videos"
+
+    collection: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    title: Mapped[str]
+    video_url: Mapped[str]
+    path: Mapped[str]  # empty for a remote video
+    duration: Mapped[float | None]
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    category: Mapped[str]
+    model: Mapped[str]
+    segments: Mapped[list[list[Any]]]  # [id, option, scope, start, end] of every stored row
+    row_count: Mapped[int]
+    added_at: Mapped[float]
+    segment_sec: Mapped[int | None]  # None for videos stored before it was kept
+    removing: Mapped[bool] = mapped_column(default=False, server_default="0")
+
+
+class JobRow(_Base):
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    collection: Mapped[str] = mapped_column(index=True)
+    position: Mapped[int]  # order of arrival; two jobs may share a clock tick
+    source: Mapped[str]
+    title: Mapped[str]
+    category: Mapped[str]
+    stage: Mapped[str] = mapped_column(index=True)
+    fraction: Mapped[float | None]
+    attempts: Mapped[int]
+    error: Mapped[str]
+    hint: Mapped[str]
+    video_id: Mapped[str]
+    checkpoint: Mapped[dict[str, str]]
+    created_at: Mapped[float]
+    started_at: Mapped[float | None]
+    finished_at: Mapped[float | None]
+    run: Mapped[str] = mapped_column(default="", server_default="")
+    max_cost: Mapped[float | None]  # of the whole run
+    priority: Mapped[int] = mapped_column(default=0, server_default="0")
+    minutes: Mapped[float | None]
+    note: Mapped[str] = mapped_column(default="", server_default="")
+    held: Mapped[str] = mapped_column(default="", server_default="")
+    must_confirm: Mapped[bool] = mapped_column(default=False, server_default="0")
+    cancel_asked: Mapped[str] = mapped_column(
+        default="", server_default=""
+    )  # "keep" or "drop" its result
+    stage_since: Mapped[float | None]
+    stage_seconds: Mapped[dict[str, float]] = mapped_column(default=dict, server_default="{}")
+
+
+class LedgerRow(_Base):
+    __tablename__ = "ledger"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    collection: Mapped[str] = mapped_column(index=True)
+    at: Mapped[float] = mapped_column(index=True)
+    kind: Mapped[str]
+    what: Mapped[str]
+    minutes: Mapped[float | None]
+    calls: Mapped[int]
+    price: Mapped[float | None]
+    model: Mapped[str]
+    saved: Mapped[bool]
+    job_id: Mapped[str] = mapped_column(index=True)
+    run: Mapped[str]
+    task_id: Mapped[str]
+    # What another job of the same video needs to fetch the result instead of paying again; empty
+    # when there is no such result (any more).
+    video_id: Mapped[str] = mapped_column(index=True)
+    segment_sec: Mapped[int]
+    resume: Mapped[dict[str, str]]
+
+
+class PreferenceRow(_Base):
+    """What is set from the screen and must outlive the process."""
+
+    __tablename__ = "preferences"
+
+    collection: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+
+
+class Database:
+    """One engine for all records. Threads may share it."""
+
+    def __init__(self, url: str) -> None:
+        self._closed = False
+        try:
+            self._engine = _create_engine(url)
+        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+            raise ConfigurationError(
+                "DATABASE_URL cannot be used: " + str(error).splitlines()[0],
+                "Use sqlite:///path/to/file.db or postgresql+psycopg://user@host/name.",
+            ) from error
+        with _translated():
+            _Base.metadata.create_all(self._engine)
+            _add_missing_columns(self._engine)
+
+    def close(self) -> None:
+        """Closes the connections. A worker that comes too late is refused, not let in again."""
+        self._closed = True
+        self._engine.dispose()
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """One transaction, committed at the end.
+
+        Raises:
+            StoreUnavailable: when the database cannot be read or written, or is closed.
+        """
+        if self._closed:
+            raise StoreUnavailable("The library is closed.", "Open it again.")
+        with _translated(), Session(self._engine, expire_on_commit=False) as session:
+            yield session
+            session.commit()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        logger.error("database: %s", cause)
+        raise StoreUnavailable(
+            f"The app's own records cannot be read or written: {cause}.",
+            "Check DATABASE_URL, the disk's free space and the permissions of the data folder.",
+        ) from error
+
+
+def _create_engine(url: str) -> Engine:
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def _(connection: Any, _record: Any) -> None:
+            # Readers never wait for the worker that writes progress.
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA busy_timeout=10000")
+
+    return engine
+
+
+def _add_missing_columns(engine: Engine) -> None:
+    """Brings tables of an earlier version up to date: columns are only ever added."""
+    known = inspect(engine)
+    with engine.begin() as connection:
+        for table in _Base.metadata.sorted_tables:
+            there = {column["name"] for column in known.get_columns(table.name)}
+            for column in table.columns:
+                if column.name not in there:
+                    definition = CreateColumn(column).compile(dialect=engine.dialect)
+                    connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))
