@@ -1,7 +1,7 @@
 """Addresses the browser may open: signed, stable, and good for one purpose each.
 
-A token names a video and proves that this server wrote it. It has no expiry: an address that
-changed from run to run would make every player start over.
+A token names a video, or the right to upload, and proves that this server wrote it. It has no
+expiry: an address that changed from run to run would make every player start over.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from core.errors import ConfigurationError
 from core.models import Video
 from core.settings import Settings
 
-Purpose = Literal["video", "poster"]
+Purpose = Literal["video", "poster", "upload"]
 SECRET_BYTES = 32
 
 
@@ -41,29 +41,34 @@ class Links:
         self._signers: dict[Purpose, URLSafeSerializer] = {
             "video": URLSafeSerializer(secret, salt="seekpoint.video"),
             "poster": URLSafeSerializer(secret, salt="seekpoint.poster"),
+            "upload": URLSafeSerializer(secret, salt="seekpoint.upload"),
         }
 
     def video_url(self, video: Video) -> str:
         """Where the browser loads the video: its own address, or ours for a local file."""
         if urlsplit(video.video_url).scheme in {"http", "https"}:
             return video.video_url
-        return under_base(f"/video/{self._token(video, 'video')}")
+        return under_base(f"/video/{self._token(video.id, 'video')}")
 
     def poster_url(self, video: Video, second: float) -> str:
         """Where the browser loads the picture at `second`, which is kept to the millisecond."""
         milliseconds = max(0, round(second * 1000))
-        return under_base(f"/poster/{self._token(video, 'poster')}/{milliseconds}.jpg")
+        return under_base(f"/poster/{self._token(video.id, 'poster')}/{milliseconds}.jpg")
+
+    def upload_token(self) -> str:
+        """Lets a page of this installation send files to `/upload`."""
+        return self._token("any file", "upload")
 
     def read(self, token: str, purpose: Purpose = "video") -> str:
-        """The id of the video a token names.
+        """What a token names: the id of a video, except for an upload.
 
         Raises:
             itsdangerous.BadData: when this server did not write it, or for another purpose.
         """
         return str(self._signers[purpose].loads(token))
 
-    def _token(self, video: Video, purpose: Purpose) -> str:
-        token = self._signers[purpose].dumps(video.id)
+    def _token(self, name: str, purpose: Purpose) -> str:
+        token = self._signers[purpose].dumps(name)
         return token if isinstance(token, str) else token.decode("ascii")
 
 

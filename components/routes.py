@@ -1,24 +1,46 @@
-"""The HTTP routes beside the pages: local videos with Range, posters, health."""
+"""The HTTP routes beside the pages: local videos with Range, posters, uploads, health.
+
+An upload is announced, sent in as many requests as it takes, and finished. Each request carries
+the token of a page in `Upload-Token`, and answers JSON: what was asked, or `message` and `hint`.
+
+    POST    /upload         Upload-Name (percent-encoded), Upload-Length   201 {id}
+    GET     /upload/{id}                                                   {received, finished}
+    PATCH   /upload/{id}    Upload-Offset, and bytes that begin there      {received}
+    POST    /upload/{id}    everything was sent                            {received, finished}
+    DELETE  /upload/{id}    it is not wanted any more                      {}
+"""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+from urllib.parse import unquote
 
 import anyio.to_thread
 from itsdangerous import BadData
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from components.links import Links, under_base
-from core.errors import SeekpointError
+from core.errors import SeekpointError, UploadError
+from core.uploads import Uploads
 
 # Making a poster decodes video: more at once than this would starve the search.
 POSTERS_AT_ONCE = 4
+# An upload is written in pieces of about this size, and that much of it is in memory.
+PIECE_BYTES = 1 << 20
+UPLOAD_STATUS = {
+    "empty": 400,
+    "unknown": 404,
+    "offset": 409,
+    "large": 413,
+    "disk": 500,
+    "full": 507,
+}
 
 # Only these are ever announced, so that no file of the library can be run as a page. The
 # system's own table is not asked: it is empty in small containers.
@@ -48,7 +70,11 @@ PLACEHOLDER = """\
 
 
 class MediaShelf(Protocol):
-    """What the routes need of the library; both calls may block."""
+    """What the routes need of the library; every call may block."""
+
+    @property
+    def uploads(self) -> Uploads:
+        """The files on their way in."""
 
     def media_path(self, video_id: str) -> Path | None:
         """The file of a local video, None when it is gone or not local."""
@@ -91,7 +117,106 @@ def routes(library: Callable[[], MediaShelf], links: Callable[[], Links]) -> lis
         Route(under_base("/video/{token}"), video),
         Route(under_base("/poster/{token}/{milliseconds:int}.jpg"), poster),
         Route(under_base("/healthz"), health),
+        *_upload_routes(library, links),
     ]
+
+
+def _upload_routes(library: Callable[[], MediaShelf], links: Callable[[], Links]) -> list[Route]:
+    def route(path: str, method: str, act: UploadAction) -> Route:
+        async def answer(request: Request) -> Response:
+            try:
+                _check_sender(request, links())
+                uploads = await anyio.to_thread.run_sync(lambda: library().uploads)
+                content, status = await act(request, uploads)
+            except BadData:
+                error = SeekpointError("This page may not upload.", "Load it again.")
+                content, status = _words(error), 403
+            except UploadError as error:
+                content, status = _words(error), UPLOAD_STATUS[error.reason]
+            except SeekpointError as error:
+                content, status = _words(error), 503
+            return JSONResponse(content, status, headers={"Cache-Control": "no-store"})
+
+        return Route(under_base(path), answer, methods=[method])
+
+    return [
+        route("/upload", "POST", _begin),
+        route("/upload/{id}", "GET", _status),
+        route("/upload/{id}", "PATCH", _append),
+        route("/upload/{id}", "POST", _finish),
+        route("/upload/{id}", "DELETE", _cancel),
+    ]
+
+
+UploadAction = Callable[[Request, Uploads], Awaitable[tuple[dict[str, Any], int]]]
+
+
+def _check_sender(request: Request, links: Links) -> None:
+    """Raises BadData unless a page of ours sends this. The token is in a header, which no other
+    site can add to a request of its visitors."""
+    links.read(request.headers.get("Upload-Token", ""), "upload")
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        raise BadData("sent by another site")
+
+
+async def _begin(request: Request, uploads: Uploads) -> tuple[dict[str, Any], int]:
+    name = unquote(request.headers.get("Upload-Name", ""))
+    upload = await anyio.to_thread.run_sync(uploads.begin, name, _number(request, "Upload-Length"))
+    return {"id": upload.id}, 201
+
+
+async def _status(request: Request, uploads: Uploads) -> tuple[dict[str, Any], int]:
+    upload = await anyio.to_thread.run_sync(uploads.get, request.path_params["id"])
+    return {"received": upload.received, "finished": upload.path is not None}, 200
+
+
+async def _append(request: Request, uploads: Uploads) -> tuple[dict[str, Any], int]:
+    upload_id, received = request.path_params["id"], _number(request, "Upload-Offset")
+    body = request.stream()
+    try:
+        async for piece in _pieces(body):
+            received = await anyio.to_thread.run_sync(uploads.append, upload_id, received, piece)
+    except SeekpointError:
+        # A browser reads no answer while it is still sending.
+        async for _ in _pieces(body):
+            pass
+        raise
+    return {"received": received}, 200
+
+
+async def _finish(request: Request, uploads: Uploads) -> tuple[dict[str, Any], int]:
+    await anyio.to_thread.run_sync(uploads.finish, request.path_params["id"])
+    return await _status(request, uploads)
+
+
+async def _cancel(request: Request, uploads: Uploads) -> tuple[dict[str, Any], int]:
+    await anyio.to_thread.run_sync(uploads.cancel, request.path_params["id"])
+    return {}, 200
+
+
+async def _pieces(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A request's body in larger pieces; what came before its connection broke is one of them."""
+    piece = bytearray()
+    try:
+        async for chunk in body:
+            piece += chunk
+            if len(piece) >= PIECE_BYTES:
+                yield bytes(piece)
+                piece.clear()
+    except ClientDisconnect:
+        pass
+    if piece:
+        yield bytes(piece)
+
+
+def _number(request: Request, header: str) -> int:
+    """A count of bytes; -1, which no upload accepts, when there is none."""
+    value = request.headers.get(header, "")
+    return int(value) if value.isdecimal() else -1
+
+
+def _words(error: SeekpointError) -> dict[str, Any]:
+    return {"message": error.message, "hint": error.hint}
 
 
 async def _video_file(path: Path | None) -> Response:

@@ -52,6 +52,14 @@ def test_a_token_is_good_for_one_purpose_only(links: Links) -> None:
         links.read(token, "video")
 
 
+def test_the_right_to_upload_is_no_right_to_a_video(links: Links) -> None:
+    assert links.read(links.upload_token(), "upload")
+    with pytest.raises(BadData):
+        links.read(links.upload_token(), "video")
+    with pytest.raises(BadData):
+        links.read(links.video_url(LOCAL).rsplit("/", 1)[1], "upload")
+
+
 @pytest.mark.parametrize("token", ["", "ab12", "ImFiMTIi.AAAA", "../../etc/passwd"])
 def test_a_token_this_server_did_not_write_is_refused(links: Links, token: str) -> None:
     with pytest.raises(BadData):

@@ -1,10 +1,10 @@
-"""The HTTP routes: Range, who is let in, what is said when there is nothing, and no waiting."""
+"""The HTTP routes: Range, uploads, who is let in, what is said when there is nothing, no waiting."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +15,13 @@ import streamlit as st
 from starlette.applications import Starlette
 
 from components.links import Links
-from components.routes import POSTERS_AT_ONCE, routes
+from components.routes import PIECE_BYTES, POSTERS_AT_ONCE, routes
+from core.database import Database
 from core.errors import StoreLocked
 from core.models import Video
 from core.settings import Settings
+from core.state import State
+from core.uploads import Uploads
 
 CONTENT = bytes(range(256)) * 4
 
@@ -27,6 +30,7 @@ CONTENT = bytes(range(256)) * 4
 class Shelf:
     """Files by video id; `wait` holds posters back until it is set."""
 
+    uploads: Uploads
     files: dict[str, Path] = field(default_factory=dict)
     posters: dict[str, Path] = field(default_factory=dict)
     wait: threading.Event | None = None
@@ -62,11 +66,19 @@ def links(tmp_path: Path) -> Links:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
+def uploads(tmp_path: Path) -> Iterator[Uploads]:
+    database = Database(f"sqlite:///{tmp_path / 'records.db'}")
+    yield Uploads(tmp_path / "data", State(database, collection="test"))
+    database.close()
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, uploads: Uploads) -> Shelf:
     (tmp_path / "a film.mp4").write_bytes(CONTENT)
     (tmp_path / "page.html").write_bytes(b"<script>alert(1)</script>")
     (tmp_path / "poster.jpg").write_bytes(b"jpeg")
     return Shelf(
+        uploads,
         files={
             "film": tmp_path / "a film.mp4",
             "page": tmp_path / "page.html",
@@ -89,11 +101,15 @@ def client(shelf: Shelf, links: Links) -> Client:
 
 
 def ask(
-    client: Client, method: str, url: str, headers: dict[str, str] | None = None
+    client: Client,
+    method: str,
+    url: str,
+    headers: dict[str, str] | None = None,
+    content: bytes | AsyncIterator[bytes] | None = None,
 ) -> httpx.Response:
     async def once() -> httpx.Response:
         async with client() as session:
-            return await session.request(method, url, headers=headers)
+            return await session.request(method, url, headers=headers, content=content)
 
     return asyncio.run(once())
 
@@ -201,6 +217,152 @@ def test_slow_posters_are_few_at_a_time_and_hold_up_nothing_else(
     assert shelf.most == POSTERS_AT_ONCE
 
 
+# Uploads
+
+
+@pytest.fixture
+def page(links: Links) -> dict[str, str]:
+    """What a page of ours sends with each request."""
+    return {"Upload-Token": links.upload_token(), "Sec-Fetch-Site": "same-origin"}
+
+
+def announce(client: Client, page: dict[str, str], size: int = len(CONTENT)) -> str:
+    """Begins an upload and returns its address."""
+    film = {"Upload-Name": "a%20film.mp4", "Upload-Length": str(size)}
+    answer = ask(client, "POST", "/upload", page | film)
+    assert answer.status_code == 201
+    return f"/upload/{answer.json()['id']}"
+
+
+def at(offset: int) -> dict[str, str]:
+    return {"Upload-Offset": str(offset)}
+
+
+def test_an_upload_goes_through_its_whole_life(
+    client: Client, page: dict[str, str], uploads: Uploads
+) -> None:
+    url = announce(client, page)
+    assert ask(client, "GET", url, page).json() == {"received": 0, "finished": False}
+    assert ask(client, "PATCH", url, page | at(0), CONTENT[:600]).json() == {"received": 600}
+    assert ask(client, "GET", url, page).json() == {"received": 600, "finished": False}
+    answer = ask(client, "PATCH", url, page | at(600), CONTENT[600:])
+    assert (answer.status_code, answer.json()) == (200, {"received": 1024})
+    for _ in range(2):
+        assert ask(client, "POST", url, page).json() == {"received": 1024, "finished": True}
+    path = uploads.path(url.rsplit("/", 1)[1])
+    assert path is not None
+    assert (path.name, path.read_bytes()) == ("a film.mp4", CONTENT)
+    answer = ask(client, "DELETE", url, page)
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    assert ask(client, "GET", url, page).status_code == 404
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("size", "status"), [("0", 400), ("", 400), ("-5", 400), ("x", 400), (str(2**32 + 1), 413)]
+)
+def test_a_file_that_cannot_be_uploaded_is_refused_in_words(
+    client: Client, page: dict[str, str], size: str, status: int
+) -> None:
+    answer = ask(client, "POST", "/upload", page | {"Upload-Name": "a.mp4", "Upload-Length": size})
+    assert answer.status_code == status
+    assert answer.json()["message"].startswith("a.mp4 is ")
+    assert answer.json()["hint"]
+
+
+def test_bytes_in_the_wrong_place_are_a_conflict(client: Client, page: dict[str, str]) -> None:
+    url = announce(client, page)
+    for headers in (page | at(5), page, page | {"Upload-Offset": "x"}):
+        assert ask(client, "PATCH", url, headers, CONTENT).status_code == 409
+    assert ask(client, "POST", url, page).status_code == 409
+    assert ask(client, "PATCH", url, page | at(0), CONTENT + b"!").status_code == 413
+    assert ask(client, "GET", url, page).json()["received"] == 0
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "POST"])
+def test_an_unknown_upload_is_not_found(client: Client, page: dict[str, str], method: str) -> None:
+    answer = ask(client, method, "/upload/unknown", page | at(0), b"x")
+    assert answer.status_code == 404
+    assert answer.json()["message"] == "This upload is no longer on the server."
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Upload-Token": ""},
+        {"Upload-Token": "made.up"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_only_pages_of_ours_may_upload(
+    client: Client, page: dict[str, str], change: dict[str, str]
+) -> None:
+    url = announce(client, page)
+    for method in ("GET", "PATCH", "POST", "DELETE"):
+        answer = ask(client, method, url, page | at(0) | change, CONTENT)
+        assert (answer.status_code, answer.json()["hint"]) == (403, "Load it again.")
+    assert ask(client, "POST", "/upload", page | change).status_code == 403
+    assert ask(client, "GET", url, page).json()["received"] == 0
+
+
+def test_the_token_of_a_video_is_no_right_to_upload(
+    client: Client, page: dict[str, str], links: Links
+) -> None:
+    token = links.video_url(video("film")).rsplit("/", 1)[1]
+    answer = ask(client, "POST", "/upload", page | {"Upload-Token": token, "Upload-Length": "5"})
+    assert answer.status_code == 403
+
+
+def test_a_large_request_is_written_while_it_arrives(
+    client: Client, page: dict[str, str], uploads: Uploads
+) -> None:
+    parts = 6
+    url = announce(client, page, parts * PIECE_BYTES)
+    upload_id = url.rsplit("/", 1)[1]
+    behind: list[int] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        for number in range(parts):
+            behind.append(number * PIECE_BYTES - uploads.get(upload_id).received)
+            yield bytes(PIECE_BYTES)
+
+    answer = ask(client, "PATCH", url, page | at(0), body())
+    assert answer.json() == {"received": parts * PIECE_BYTES}
+    # The test client hands over one piece ahead of what was read.
+    assert max(behind) <= PIECE_BYTES
+
+
+def test_what_came_before_the_connection_broke_is_kept(
+    shelf: Shelf, links: Links, client: Client, page: dict[str, str]
+) -> None:
+    url = announce(client, page)
+    messages = [
+        {"type": "http.request", "body": CONTENT[:700], "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    scope = {
+        "type": "http",
+        "method": "PATCH",
+        "path": url,
+        "query_string": b"",
+        "headers": [(k.lower().encode(), v.encode()) for k, v in (page | at(0)).items()],
+    }
+
+    async def receive() -> dict[str, object]:
+        return messages.pop(0)
+
+    async def send(_: object) -> None:
+        pass
+
+    app = Starlette(routes=routes(lambda: shelf, lambda: links))
+    asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
+    assert ask(client, "GET", url, page).json()["received"] == 700
+
+
+# The server
+
+
 def test_a_library_that_cannot_be_opened_says_so_instead_of_failing(links: Links) -> None:
     def locked() -> Shelf:
         raise StoreLocked("The library is open elsewhere.", "Close it there.")
@@ -218,6 +380,8 @@ def test_a_library_that_cannot_be_opened_says_so_instead_of_failing(links: Links
         "The library is open elsewhere. Close it there.",
     )
     assert ask(client, "GET", links.poster_url(video("film"), 1)).status_code == 200
+    answer = ask(client, "GET", "/upload/ab", {"Upload-Token": links.upload_token()})
+    assert (answer.status_code, answer.json()["hint"]) == (503, "Close it there.")
     assert ask(client, "GET", "/healthz").json() == {"ok": True}
 
 
@@ -235,3 +399,6 @@ def test_routes_stand_below_the_base_path(
     url = links.video_url(video("film"))
     assert ask(client, "GET", url).content == CONTENT
     assert ask(client, "GET", url.removeprefix("/films")).status_code == 404
+    headers = {"Upload-Token": links.upload_token(), "Upload-Length": "5"}
+    assert ask(client, "POST", "/films/upload", headers).status_code == 201
+    assert ask(client, "POST", "/upload", headers).status_code == 404
