@@ -16,6 +16,7 @@ from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO, Literal, Self
+from weakref import WeakSet
 
 import numpy as np
 
@@ -130,6 +131,8 @@ class Library:
                 intake=self._intake,
             )
             opened.callback(self._queue.close)
+            self._reviews: WeakSet[Review] = WeakSet()
+            opened.callback(self._close_reviews)
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -170,7 +173,9 @@ class Library:
 
     def review(self, lines: Sequence[SourceLine]) -> Review:
         """The same for many, in the background, with what stands twice in the list marked."""
-        return Review(lines, self._intake.estimate)
+        review = Review(lines, self._intake.estimate)
+        self._reviews.add(review)
+        return review
 
     def folder_files(self) -> list[Path]:
         """The videos in the operator's media folder; empty when there is none."""
@@ -492,6 +497,10 @@ class Library:
         if chosen is None:
             return self.settings.budget_per_month
         return float(chosen) if chosen else None
+
+    def _close_reviews(self) -> None:
+        for review in list(self._reviews):
+            review.close()
 
     def _finish_removals(self) -> None:
         """Ends what a process that died had begun to remove."""
