@@ -83,6 +83,19 @@ def test_a_sleep_may_end_the_waiting(clock: Clock) -> None:
         call_with_retry(answers(EmbedderBusy("busy"), "done"), sleep=cancelled, clock=clock)
 
 
+def test_each_failure_is_told_with_the_wait_that_follows(clock: Clock) -> None:
+    gone, busy = EmbedderUnavailable("gone"), EmbedderBusy("busy", retry_after=45.0)
+    told: list[tuple[EmbedderError, float]] = []
+    call_with_retry(
+        answers(gone, busy, "done"),
+        sleep=clock.sleep,
+        clock=clock,
+        on_wait=lambda error, seconds: told.append((error, seconds)),
+    )
+    assert [error for error, _ in told] == [gone, busy]
+    assert [seconds for _, seconds in told] == clock.slept
+
+
 def test_each_new_attempt_is_logged(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="core.retry")
     call_with_retry(
