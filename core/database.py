@@ -104,6 +104,30 @@ class LedgerRow(_Base):
     resume: Mapped[dict[str, str]]
 
 
+class QueryVectorRow(_Base):
+    """The vector of a query's part, under a digest of what it was made from."""
+
+    __tablename__ = "query_vectors"
+
+    collection: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    vector: Mapped[bytes]  # little-endian float32
+    added_at: Mapped[float] = mapped_column(index=True)
+
+
+class SearchRow(_Base):
+    """A search that was made: a step of the history, or kept under a name."""
+
+    __tablename__ = "searches"
+
+    collection: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    recipe: Mapped[str]  # JSON
+    filters: Mapped[str]  # JSON
+    name: Mapped[str]  # empty for one that was only made
+    used_at: Mapped[float] = mapped_column(index=True)
+
+
 class PreferenceRow(_Base):
     """What is set from the screen and must outlive the process."""
 

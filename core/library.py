@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -47,6 +44,7 @@ from core.models import (
     Vector,
     Video,
 )
+from core.query_vectors import QueryVectors
 from core.recipe import Part, Recipe, query_vector
 from core.review import Review
 from core.search import find_moments
@@ -59,7 +57,6 @@ from core.uploads import Uploads
 
 logger = logging.getLogger(__name__)
 
-_KEPT_QUERY_VECTORS = 512
 _PACE_JOBS = 20
 _MONTH_BUDGET = "month_budget"
 _UNFINISHED = {stage for stage in Stage if not stage.finished}
@@ -118,7 +115,7 @@ class Library:
                 segment_sec=settings.segment_sec,
             )
             self._intake = Intake(settings, self.embedder, self._shelf, self._ledger)
-            self._vectors = _QueryVectors(self._embed_part)
+            self._vectors = QueryVectors(database, collection=collection, embed=self._embed_part)
             self._no_poster_until: dict[str, float] = {}
             self._queue = IngestQueue(
                 settings=settings,
@@ -570,48 +567,3 @@ def _as_query(part: Part) -> tuple[Query, str, float | None]:
 
 def _as_recipe(recipe: Recipe | str) -> Recipe:
     return Recipe.parse(recipe) if isinstance(recipe, str) else recipe
-
-
-class _QueryVectors:
-    """The last query vectors, so that filtering, paging and redrawing ask the embedder nothing."""
-
-    def __init__(self, embed: Callable[[Part], Vector]) -> None:
-        self._embed = embed
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[Hashable, Vector] = OrderedDict()
-
-    def of(self, part: Part, *, asked: list[Part] | None = None) -> Vector:
-        """The vector of a part; a part that had to be embedded joins `asked`."""
-        if part.kind == "segment":
-            return self._embed(part)  # the store has it, and it may be removed at any time
-        key = _identity(part)
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        vector = self._embed(part)
-        if asked is not None:
-            asked.append(part)
-        with self._lock:
-            self._kept[key] = vector
-            while len(self._kept) > _KEPT_QUERY_VECTORS:
-                self._kept.popitem(last=False)
-        return vector
-
-
-def _identity(part: Part) -> Hashable:
-    """What decides a part's vector: a small key, so that no upload is kept in memory for it."""
-    source: Hashable = part.source
-    if isinstance(source, bytes):
-        source = hashlib.sha256(source).digest()
-    elif isinstance(source, Path):
-        source = (source, _version_of_file(source))
-    return part.kind, source, part.text_with, part.start, part.end
-
-
-def _version_of_file(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return None  # reading it will say why
-    return found.st_mtime_ns, found.st_size
