@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.app_server import Server, running_app
+
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_ARGS = [
     "--headless",
@@ -28,64 +20,7 @@ CHROMIUM_ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-START_SEC = 60
 SAMPLES_SEC = 180
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running app: where it answers, where its data is, what it has printed."""
-
-    url: str
-    data_dir: Path
-    log: Path
-
-
-@contextmanager
-def running_app(folder: Path, *, script: str = "app.py", **environment: str) -> Iterator[Server]:
-    """An app on a free port with its own data directory, ended afterwards.
-
-    What it printed is shown by pytest when a test fails.
-    """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder.mkdir(parents=True, exist_ok=True)
-    server = Server(f"http://127.0.0.1:{port}", folder / "data", folder / "server.log")
-    settings = {
-        "SEEKPOINT_EMBEDDER": "local",
-        "SEEKPOINT_DATA_DIR": str(server.data_dir),
-        "STREAMLIT_SERVER_PORT": str(port),
-        "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
-        "STREAMLIT_SERVER_HEADLESS": "true",
-        "PYTHONPATH": str(ROOT),
-    }
-    with server.log.open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", script],
-            cwd=ROOT,
-            env=os.environ | settings | environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        _wait_until_healthy(server, process)
-        yield server
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-        sys.stdout.write(server.log.read_text())
-
-
-def _wait_until_healthy(server: Server, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SEC
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"{server.url}/_stcore/health", timeout=5).is_success:
-                return
-        except httpx.TransportError:
-            continue
-    raise AssertionError(f"the app did not start:\n{server.log.read_text()}")
 
 
 def settled(page: Page) -> None:

@@ -14,7 +14,8 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 import samples
 from core import media
 from core.export import CSV_COLUMNS
-from tests.browser.conftest import ROOT, Server, running_app, search, search_box, settled
+from tests.app_server import ROOT, Server, running_app
+from tests.browser.conftest import search, search_box, settled
 
 QUERY = "a rocket taking off"
 # The position of each player when it begins to play, before the browser moves on.
