@@ -1,69 +1,127 @@
-"""Adding videos: addresses one per line, and uploads.
+"""Adding videos: addresses, a list, uploads and the server's folder, all reviewed before they start.
 
 Paths on the server are for scripts, not for visitors: they would let anybody look around its disk.
+Only the folder that the operator has set is open to them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from pathlib import Path
+
 import streamlit as st
 
 from components.feedback import show_error
-from components.format import count
-from core import Library, MediaError, SeekpointError
+from components.links import Links
+from components.review_table import review_table
+from components.uploader import uploader
+from core import Library, SeekpointError, SourceLine
+from core.review import Review
+from core.sources import inside, mark_duplicates, parse_csv, parse_lines
 
-_VIDEO_TYPES = ("mp4", "mov", "m4v", "webm", "mkv", "avi", "mpg", "mpeg", "ts", "ogv")
+_OPEN = "add_open"
+_LIST_MB = 20
 
 
-def add_videos(library: Library) -> None:
-    """One form for both ways in; what is added joins the queue at once."""
-    st.text_area(
-        "Addresses of video files, one per line",
-        key="add_sources",
-        placeholder="https://example.org/film.mp4",
+@dataclass
+class _Desk:
+    """What one visitor is about to add.
+
+    A new `form` number empties the form. `open` says whether it should open or fold, None when it
+    is to stay as it is: a widget can only be told before it is drawn.
+    """
+
+    review: Review | None = None
+    reviews: int = 0
+    form: int = 0
+    open: bool | None = None
+
+    def begin(self, review: Review) -> None:
+        self.close()
+        self.review = review
+        self.reviews += 1
+        self.open = False
+
+    def end(self, added: bool) -> None:
+        self.close()
+        self.form += added
+        self.open = not added
+
+    def close(self) -> None:
+        if self.review is not None:
+            self.review.close()
+        self.review = None
+
+
+@st.cache_resource(scope="session", show_spinner=False, on_release=_Desk.close)
+def _desk() -> _Desk:
+    """Kept while the visitor stays, also on other pages; closed when they go."""
+    return _Desk()
+
+
+def add_videos(library: Library, links: Links) -> None:
+    """The form, and under it the review of what was typed."""
+    desk = _desk()
+    if desk.open is not None:
+        st.session_state[_OPEN], desk.open = desk.open, None
+    with st.expander(
+        "Add videos",
+        icon=":material/add:",
+        expanded=not library.videos(),
+        key=_OPEN,
+        on_change="rerun",
+    ):
+        _form(library, links, desk)
+    if desk.review is not None:
+        review_table(library, desk.review, key=f"review_{desk.reviews}", on_close=desk.end)
+
+
+def _form(library: Library, links: Links, desk: _Desk) -> None:
+    """Every way in. What is typed stays until it was added."""
+    typed = st.text_area(
+        "Addresses of video files, one per line, each with its category after a comma if you like",
+        key=f"add_addresses_{desk.form}",
+        placeholder="https://example.org/film.mp4\nhttps://example.org/match.mp4, Sports",
         height=110,
     )
-    # A new key after each round empties the uploader.
-    uploads = f"add_uploads_{st.session_state.setdefault('add_round', 0)}"
-    st.file_uploader(
-        "Or video files of yours",
-        type=list(_VIDEO_TYPES),
-        accept_multiple_files=True,
-        key=uploads,
+    copies = uploader(library, links, key="add_uploads")
+    folder = library.settings.media_folder
+    picked = [] if folder is None else _from_folder(library, folder, f"add_folder_{desk.form}")
+    table = st.file_uploader(
+        "Or a list as CSV with the columns video_url, title and category",
+        type="csv",
+        key=f"add_list_{desk.form}",
+        max_upload_size=_LIST_MB,
     )
-    st.text_input(
-        "Category",
-        key="add_category",
+    category = st.text_input(
+        "Category for those without one",
+        key=f"add_category_{desk.form}",
         max_chars=64,
         placeholder="Optional: a name to group these videos under",
     )
-    st.button(
-        "Add",
-        key="add",
-        type="primary",
-        icon=":material/add:",
-        on_click=_add,
-        args=(library, uploads),
+    if st.button("Review", type="primary", icon=":material/fact_check:", key="review"):
+        try:
+            lines = parse_lines(typed)
+            if table is not None:
+                lines += parse_csv(table.getvalue(), table.name)
+        except SeekpointError as error:
+            show_error(error)
+            return
+        lines += [SourceLine(str(path), where=path.name) for path in (*copies, *picked)]
+        if not lines:
+            st.toast("Paste an address or choose a file first.", icon=":material/info:")
+            return
+        lines = [replace(line, category=line.category or category.strip()) for line in lines]
+        desk.begin(library.review(mark_duplicates(lines)))
+        st.rerun()
+
+
+def _from_folder(library: Library, folder: Path, key: str) -> list[Path]:
+    names = [str(path.relative_to(folder)) for path in library.folder_files()]
+    chosen = st.multiselect(
+        "Or videos in the server's folder",
+        names,
+        key=key,
+        placeholder="Choose files" if names else "No videos in it",
     )
-
-
-def _add(library: Library, uploads_key: str) -> None:
-    state = st.session_state
-    sources = [line.strip() for line in state["add_sources"].splitlines() if line.strip()]
-    uploads = state[uploads_key] or []
-    if not sources and not uploads:
-        st.toast("Paste an address or choose a file first.", icon=":material/info:")
-        return
-    try:
-        for source in sources:
-            if "://" not in source:
-                raise MediaError(
-                    f"{source} is no address.", "Addresses begin with https://; files are uploaded."
-                )
-        kept = [library.keep_upload(upload.name, upload) for upload in uploads]
-        jobs = library.add([*sources, *kept], category=state["add_category"])
-    except SeekpointError as error:
-        show_error(error)  # nothing was queued, and the form keeps what was typed
-        return
-    st.toast(f"{count(len(jobs), 'video')} added to the queue", icon=":material/check:")
-    state["add_sources"] = ""
-    state["add_round"] += 1
+    return [inside(folder, name) for name in chosen]

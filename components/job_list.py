@@ -1,65 +1,44 @@
-"""Jobs on the screen: a compact bar for the Search page, a full list for the Library page."""
+"""The queue on the screen: one bar for the Search page, everything about it for the Library page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from components import job_row
+from components.budgets import month_budget, run_budget
 from components.feedback import errors_shown
 from components.format import count, time_left
-from core import Job, Library, Stage
+from core import Job, Library, QueueState, Stage
 
 _REFRESH_SEC = 1.0
-_WORDS = {
-    Stage.QUEUED: "Waiting for its turn",
-    Stage.PROBING: "Looking at the file",
-    Stage.UPLOADING: "Transferring",
-    Stage.WAITING: "Waiting for the service",
-    Stage.EMBEDDING: "Embedding",
-    Stage.STORING: "Storing",
-    Stage.READY: "Ready",
-    Stage.FAILED: "Failed",
-    Stage.CANCELLED: "Cancelled",
+_ROWS = 25
+_FILTER = "queue_filter"
+_SHOWN = "queue_shown"
+_RUNNING = frozenset(
+    {Stage.PROBING, Stage.UPLOADING, Stage.WAITING, Stage.EMBEDDING, Stage.STORING}
+)
+# In the order of the list: what moves, what needs somebody, what will move, what is over.
+_STATES: Mapping[str, frozenset[Stage]] = {
+    "Running": _RUNNING,
+    "Failed": frozenset({Stage.FAILED}),
+    "Waiting": frozenset({Stage.QUEUED}),
+    "Cancelled": frozenset({Stage.CANCELLED}),
+    "Done": frozenset({Stage.READY}),
 }
-# How much of a job is behind it when a stage begins, and when it ends.
-_SHARE = {
-    Stage.QUEUED: (0.0, 0.0),
-    Stage.PROBING: (0.0, 0.05),
-    Stage.UPLOADING: (0.05, 0.25),
-    Stage.WAITING: (0.25, 0.35),
-    Stage.EMBEDDING: (0.35, 0.95),
-    Stage.STORING: (0.95, 1.0),
-}
+_ALL = "All"
 
 
-def overall_fraction(job: Job) -> float:
-    """How much of the whole job is done, from 0 to 1."""
-    begins, ends = _SHARE.get(job.stage, (1.0, 1.0))
-    return begins + (ends - begins) * (job.fraction or 0.0)
+def queue_words(state: QueueState) -> str:
+    """`7 of 12 done, about 3 min left`; no time where none can be guessed or nothing moves."""
+    words = f"{state.done:,} of {state.total:,} done"
+    if state.remaining_sec is not None and not state.paused:
+        words += ", " + time_left(state.remaining_sec)
+    return words
 
 
-def current_batch(jobs: Sequence[Job]) -> list[Job]:
-    """The unfinished jobs and those that finished since the oldest of them was queued."""
-    active = [job for job in jobs if not job.stage.finished]
-    if not active:
-        return []
-    since = min(job.created_at for job in active)
-    return [job for job in jobs if job.finished_at is None or job.finished_at >= since]
-
-
-def batch_progress(batch: Sequence[Job], now: datetime) -> tuple[float, str]:
-    """The fraction of a batch that is done, and that in words with the time left."""
-    done = sum(overall_fraction(job) for job in batch) / len(batch)
-    ready = sum(job.stage.finished for job in batch)
-    words = f"Adding videos: {ready} of {len(batch)} done"
-    begun = [job.started_at for job in batch if job.started_at is not None]
-    elapsed = (now - min(begun)).total_seconds() if begun else 0.0
-    if done > 0.05 and elapsed > 2:
-        words += ", " + time_left(elapsed * (1 - done) / done)
-    return done, words
+# For the Search page
 
 
 def ingest_progress(library: Library) -> None:
@@ -68,16 +47,30 @@ def ingest_progress(library: Library) -> None:
     Polls by itself and redraws the page when the first video can be searched and when all is done.
     """
     with errors_shown():
-        active = bool(current_batch(library.jobs()))
-    if active:
+        state = library.queue()
+    if state.active:
+        polling = _moves(state)
         was_empty = not library.videos()
-        st.fragment(_bar, run_every=_REFRESH_SEC)(library, was_empty=was_empty)
+        st.fragment(_bar, run_every=_REFRESH_SEC if polling else None)(
+            library, polling=polling, was_empty=was_empty
+        )
+
+
+def _bar(library: Library, *, polling: bool, was_empty: bool) -> None:
+    with errors_shown():
+        state = library.queue()
+    if _moves(state) != polling or (was_empty and library.videos()):
+        st.rerun()
+    verb = "Adding videos is paused" if state.paused else "Adding videos"
+    st.progress(state.fraction, text=f"{verb}: {queue_words(state)}")
+    if state.paused:
+        st.page_link("library.py", label="See why, and go on", icon=":material/pause_circle:")
 
 
 def failures(library: Library) -> None:
     """Says how many videos could not be added, and leads to why; draws nothing when none."""
     with errors_shown():
-        failed = sum(job.stage is Stage.FAILED for job in library.jobs())
+        failed = library.queue().counts.get(Stage.FAILED, 0)
     if failed:
         st.page_link(
             "library.py",
@@ -86,76 +79,159 @@ def failures(library: Library) -> None:
         )
 
 
-def _bar(library: Library, *, was_empty: bool) -> None:
-    with errors_shown():
-        batch = current_batch(library.jobs())
-    if not batch or (was_empty and library.videos()):
-        st.rerun()
-    fraction, words = batch_progress(batch, datetime.now(UTC))
-    st.progress(fraction, text=words)
+# For the Library page
 
 
 def job_list(library: Library) -> None:
-    """Every job that is under way or needs attention, with what can be done about it."""
+    """The whole queue, with what can be done about it; draws nothing when nothing was added."""
     with errors_shown():
-        shown = _worth_showing(library.jobs())
-    if shown:
-        active = any(not job.stage.finished for job in shown)
-        st.fragment(_rows, run_every=_REFRESH_SEC if active else None)(library, active=active)
+        state = library.queue()
+    if any(state.counts.values()):
+        job_row.asked_about(library)
+        polling = _moves(state)
+        st.fragment(_queue, run_every=_REFRESH_SEC if polling else None)(
+            library, polling=polling, version=library.version
+        )
 
 
-def _worth_showing(jobs: Sequence[Job]) -> list[Job]:
-    return [job for job in jobs if job.stage is not Stage.READY]
+def _moves(state: QueueState) -> bool:
+    """Whether anything may change without anybody doing anything."""
+    return _running(state) > 0 or (state.active and not state.paused)
 
 
-def _rows(library: Library, *, active: bool) -> None:
+def _running(state: QueueState) -> int:
+    return sum(state.counts.get(stage, 0) for stage in _RUNNING)
+
+
+def _queue(library: Library, *, polling: bool, version: int) -> None:
     with errors_shown():
-        shown = _worth_showing(library.jobs())
-    if active and all(job.stage.finished for job in shown):
-        st.rerun()
-    waiting = [job for job in shown if job.stage is Stage.QUEUED]
-    rest = [job for job in shown if job.stage is not Stage.QUEUED]
-    for job in rest:
-        _row(library, job)
-    for job in waiting[:5]:
-        _row(library, job)
-    if len(waiting) > 5:
-        st.caption(f"and {count(len(waiting) - 5, 'more video')} waiting")
-
-
-def _row(library: Library, job: Job) -> None:
-    with st.container(key=f"job-{job.id}", gap="xxsmall"):
-        st.text(job.title)
-        if job.stage.finished:
-            _outcome(job)
-            with st.container(horizontal=True):
-                _action("Try again", "refresh", "secondary", library.retry, job)
-                _action("Dismiss", "close", "tertiary", library.forget, job)
-        else:
-            with st.container(horizontal=True, vertical_alignment="center", wrap=False):
-                st.progress(overall_fraction(job), text=_WORDS[job.stage])
-                _action("Cancel", "close", "tertiary", library.cancel, job)
-
-
-def _outcome(job: Job) -> None:
-    if job.stage is Stage.CANCELLED:
-        st.caption(_WORDS[job.stage])
+        state = library.queue()
+    if _moves(state) != polling or library.version != version:
+        st.rerun()  # the videos below have changed too, or there is nothing more to wait for
+    if set(state.counts) == {Stage.READY}:
+        with st.expander(f"{count(state.counts[Stage.READY], 'video')} added", key="queue_done"):
+            _rows(library, state, _STATES["Done"])
+            _for_all(library, state, _STATES["Done"])
         return
-    # A name made from an address says too little about which one it was.
-    for line in (job.source if "://" in job.source else "", job.error, job.hint):
-        if line:
-            st.text(line)
+    st.subheader("Queue")
+    if state.active:
+        _totals(library, state)
+    stages = _filter(state)
+    _rows(library, state, stages)
+    _for_all(library, state, stages)
 
 
-def _action(
-    label: str,
-    icon: str,
-    style: Literal["secondary", "tertiary"],
-    act: Callable[[str], None],
-    job: Job,
-) -> None:
-    """A button that acts in the run it causes: a callback of a fragment could show no error."""
-    if st.button(label, key=f"{label}-{job.id}", icon=f":material/{icon}:", type=style):
-        with errors_shown():
-            act(job.id)
-        st.rerun()
+def _totals(library: Library, state: QueueState) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+        st.progress(state.fraction, text=queue_words(state))
+        if not state.paused and st.button(
+            "Pause", icon=":material/pause:", help="What is running finishes; nothing new begins."
+        ):
+            with errors_shown():
+                library.pause()
+            st.rerun()
+    if state.paused:
+        _paused(library, state)
+
+
+def _paused(library: Library, state: QueueState) -> None:
+    with st.container(border=True, key="queue-paused", gap="small"):
+        st.text(state.reason or "The queue is paused.")
+        if state.hint:
+            st.text(state.hint)
+        if running := _running(state):
+            st.caption(f"{count(running, 'video')} under way will be finished.")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if state.paused == "budget":
+                month_budget(library, key="queue_month_budget")  # more of it goes on by itself
+            elif st.button("Go on", type="primary", icon=":material/play_arrow:"):
+                with errors_shown():
+                    library.resume()
+                st.rerun()
+
+
+def _filter(state: QueueState) -> frozenset[Stage]:
+    counts = {name: _count(state, stages) for name, stages in _STATES.items()}
+    chosen = st.session_state.get(_FILTER)
+    wanted = st.segmented_control(
+        "Show",
+        [_ALL, *(name for name in _STATES if counts[name] or name == chosen)],
+        default=_ALL,
+        required=True,
+        key=_FILTER,
+        format_func=lambda name: f"{name} {counts.get(name, sum(counts.values())):,}",
+        label_visibility="collapsed",
+        on_change=_show_first,
+    )
+    return _STATES.get(wanted or _ALL, frozenset(Stage))
+
+
+def _count(state: QueueState, stages: frozenset[Stage]) -> int:
+    return sum(state.counts.get(stage, 0) for stage in stages)
+
+
+def _show_first() -> None:
+    st.session_state.pop(_SHOWN, None)
+
+
+def _rows(library: Library, state: QueueState, stages: frozenset[Stage]) -> None:
+    limit: int = st.session_state.get(_SHOWN, _ROWS)
+    with errors_shown():
+        jobs = _first(library, stages, limit)
+    for run, of_run in _held(jobs).items():
+        with st.container(border=True, key=f"held-{run}", gap="small"):
+            st.text(of_run[0].held)
+            run_budget(library, run)
+    for job in jobs:
+        job_row.job_row(library, job)
+    if not jobs:
+        st.caption("None.")
+    more = _count(state, stages) - limit
+    if more > 0:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(f"and {more:,} more", width="content")
+            if st.button("Show more", type="tertiary", icon=":material/expand_more:"):
+                st.session_state[_SHOWN] = limit + _ROWS
+                st.rerun()
+
+
+def _first(library: Library, stages: frozenset[Stage], limit: int) -> list[Job]:
+    """The first jobs in the order of the states, and then of the queue."""
+    # By id, because one may move on between two of the looks.
+    jobs: dict[str, Job] = {}
+    for state in _STATES.values():
+        if stages >= state and len(jobs) < limit:
+            found = library.jobs(state, limit=limit - len(jobs))
+            for job in sorted(found, key=lambda job: -job.priority):
+                jobs.setdefault(job.id, job)
+    return list(jobs.values())
+
+
+def _held(jobs: Sequence[Job]) -> dict[str, list[Job]]:
+    """What waits because the budget of its run is used up, by run."""
+    runs: dict[str, list[Job]] = {}
+    for job in jobs:
+        if job.held and job.stage is Stage.QUEUED:
+            runs.setdefault(job.run, []).append(job)
+    return runs
+
+
+def _for_all(library: Library, state: QueueState, stages: frozenset[Stage]) -> None:
+    over = frozenset(stage for stage in stages if stage.finished)
+    failed = state.counts.get(Stage.FAILED, 0) if Stage.FAILED in stages else 0
+    with st.container(horizontal=True):
+        if failed > 1 and st.button("Try all failed again", icon=":material/refresh:"):
+            with errors_shown():
+                library.retry_failed()
+            st.rerun()
+        if _count(state, over) > 1 and st.button(
+            "Dismiss all",
+            type="tertiary",
+            icon=":material/clear_all:",
+            help="Takes what has finished, failed or was cancelled off this list. "
+            "The videos of the library stay.",
+        ):
+            with errors_shown(), st.spinner("Taking them off the list"):
+                for job in library.jobs(over):
+                    library.forget(job.id)
+            st.rerun()

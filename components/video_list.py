@@ -9,6 +9,7 @@ import streamlit as st
 
 from components.feedback import errors_shown
 from components.format import clock, count
+from components.labels import named
 from components.links import Links
 from core import Library, Video
 
@@ -60,7 +61,12 @@ def _row(library: Library, links: Links, video: Video) -> None:
                 st.caption(_facts(video), width="content")
                 if video.category:
                     st.text(video.category)
-        if st.button("Remove", key=f"remove-{video.id}", icon=":material/delete:", type="tertiary"):
+        if st.button(
+            named("Remove", video.title),
+            key=f"remove-{video.id}",
+            icon=":material/delete:",
+            type="tertiary",
+        ):
             st.session_state[_REMOVING] = video.id
     if st.session_state.get(_REMOVING) == video.id:
         _confirm_removal(library, video)
@@ -88,6 +94,7 @@ def _confirm_removal(library: Library, video: Video) -> None:
     if removed:
         with errors_shown():
             library.remove(video.id)
+        st.toast("Removed", icon=":material/check:")
     if kept or removed:
         _close()
         st.rerun()

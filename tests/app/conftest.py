@@ -54,3 +54,10 @@ def open_page(name: str = "search", **address: str) -> AppTest:
     if name == "search":
         return app.run()
     return app.run().switch_page(f"{name}.py").run()
+
+
+def texts(app: AppTest) -> str:
+    """Every word of the page that is plain text, markdown or a caption."""
+    return "\n".join(
+        element.value for kind in ("text", "markdown", "caption") for element in app.get(kind)
+    )

@@ -14,18 +14,10 @@ from streamlit.testing.v1 import AppTest
 
 from core import Library, Settings
 from core.lock import DataDirLock
-from tests.app.conftest import open_page
-from tests.media import make_video
+from tests.app.conftest import open_page, texts
 from tests.web import Page, Web
 
 PAGES = ("search", "library", "status")
-
-
-def texts(app: AppTest) -> str:
-    """Every word of the page that is plain text, markdown or a caption."""
-    return "\n".join(
-        element.value for kind in ("text", "markdown", "caption") for element in app.get(kind)
-    )
 
 
 def cards(app: AppTest) -> list[dict[str, Any]]:
@@ -110,36 +102,6 @@ def test_an_uploaded_picture_that_is_none_is_explained_and_can_be_removed(filled
     assert "note.png" not in texts(app)
 
 
-def test_a_page_address_fails_its_own_job_and_says_why(library: Library) -> None:
-    app = open_page("library")
-    app.text_area(key="add_sources").set_value("https://www.youtube.com/watch?v=abc").run()
-    app.button(key="add").click().run()
-    library.wait(timeout=30)
-    app.run()
-    assert not app.exception
-    assert "YouTube" in texts(app)
-
-
-def test_a_video_is_removed_only_after_a_second_press(filled: Library) -> None:
-    video = filled.videos()[0]
-    app = open_page("library")
-    app.button(key=f"remove-{video.id}").click().run()
-    assert len(filled.videos()) == 2
-    app.button(key="confirm-removal").click().run()
-    assert [v.id for v in filled.videos()] != [video.id]
-    assert len(filled.videos()) == 1
-    assert not app.exception
-
-
-def test_titles_reach_the_screen_as_text(library: Library, tmp_path: Path) -> None:
-    title = "<img src=x onerror=alert(1)> **bold** 東京 $x$"
-    library.add([make_video(tmp_path / "v.mp4", seconds=4.0)], titles=[title])
-    library.wait(timeout=60)
-    app = open_page("library")
-    assert title in [text.value for text in app.text]
-    assert title not in "".join(markdown.value for markdown in app.markdown)
-
-
 def test_the_status_page_says_what_is_missing_for_twelve_labs(library: Library) -> None:
     app = open_page("status")
     assert "TWELVELABS_API_KEY" in app.code[0].value
@@ -173,20 +135,6 @@ def test_a_folder_in_use_is_explained_and_tried_again(
     st.cache_resource.clear()
 
 
-def test_a_failed_job_can_be_tried_again_and_dismissed(library: Library, tmp_path: Path) -> None:
-    (job,) = library.wait(library.add([tmp_path / "missing.mp4"]), timeout=30)
-    app = open_page("library")
-    assert "does not exist" in texts(app)
-    app.button(key=f"Try again-{job.id}").click().run()
-    (again,) = library.wait(timeout=30)
-    assert (again.id, again.attempts) == (job.id, 2)
-    app.run()
-    app.button(key=f"Dismiss-{job.id}").click().run()
-    assert library.jobs() == []
-    assert "does not exist" not in texts(app)
-    assert not app.exception
-
-
 def test_a_search_that_failed_can_be_tried_again_as_it_stands(
     monkeypatch: pytest.MonkeyPatch, filled: Library
 ) -> None:
@@ -209,28 +157,10 @@ def test_a_picture_whose_address_ends_in_a_slash_is_named_by_its_host(filled: Li
     assert "Picture: nowhere.invalid" in [text.value for text in app.text]
 
 
-def test_what_went_wrong_with_a_job_and_what_to_do_are_two_lines(
-    library: Library, tmp_path: Path
-) -> None:
-    (job,) = library.wait(library.add([tmp_path / "missing.mp4"]), timeout=30)
-    lines = [text.value for text in open_page("library").text]
-    assert job.error in lines
-    assert job.hint in lines
-
-
 def red_picture() -> bytes:
     picture = io.BytesIO()
     Image.new("RGB", (64, 36), (200, 30, 30)).save(picture, "PNG")
     return picture.getvalue()
-
-
-def test_a_server_path_in_the_form_is_refused_and_what_was_typed_stays(library: Library) -> None:
-    app = open_page("library")
-    app.text_area(key="add_sources").set_value("https://example.org/a.mp4\n/etc/passwd").run()
-    app.button(key="add").click().run()
-    assert "/etc/passwd is no address." in texts(app)
-    assert "/etc/passwd" in app.text_area(key="add_sources").value
-    assert library.jobs() == []
 
 
 def test_a_picture_address_that_failed_can_be_corrected(filled: Library) -> None:
