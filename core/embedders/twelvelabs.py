@@ -367,17 +367,24 @@ class TwelveLabsEmbedder:
     ) -> EmbeddingTaskResponse:
         """The task once it is ready. `age` is that of an adopted one, in seconds."""
         began = self._clock() - (age or 0.0)
+        working = 0.0
 
         def elapsed() -> float:
             return self._clock() - began
 
         def finished() -> EmbeddingTaskResponse | None:
+            nonlocal working
             task = self._retrieved_task(run)
             if task.status == "failed":
                 raise self._task_failure(task.error.message if task.error else "", run)
-            return task if task.status == "ready" else None
+            if task.status == "ready":
+                return task
+            working = elapsed()
+            return None
 
         run.enter(Stage.EMBEDDING, lambda: self._pace.fraction(minutes, elapsed()))
+        if age is None:
+            run.wait(self._pace.until_due(minutes))
         task = run.until(
             finished,
             lambda _: self._pace.until_poll(minutes, elapsed()),
@@ -385,7 +392,7 @@ class TwelveLabsEmbedder:
             "this video",
         )
         if age is None:
-            self._pace.learn(minutes, elapsed())
+            self._pace.learn(minutes, working, elapsed())
         return task
 
     def _retrieved_task(self, run: Run) -> EmbeddingTaskResponse:

@@ -20,11 +20,13 @@ _LONGEST_POLL_SEC = 15.0
 # Polls as a share of the time that has passed: what is lost at the end is at most that share.
 _POLL_GROWTH = 0.15
 _SHORTEST_POLL_SEC = 0.5
-# Closer together around the moment at which other tasks were ready.
+# Closer together around the moment at which other tasks were ready, rarer again after it.
+_OVERDUE_GROWTH = 0.25
 _DUE_POLL_GROWTH = 0.04
-_SHORTEST_DUE_POLL_SEC = 0.2
+_SHORTEST_DUE_POLL_SEC = 0.1
 # The shortest of recent tasks is not the shortest there will be.
-_DUE = 0.9
+_DUE = 0.97
+_EARLIER = 0.9
 _NEARLY_DONE = 0.99
 
 T = TypeVar("T")
@@ -169,7 +171,11 @@ class Pace:
         self._learned: dict[bool, deque[float]] = {True: deque(maxlen=8), False: deque(maxlen=8)}
         self._lock = threading.Lock()
 
-    def learn(self, minutes: float | None, seconds: float) -> None:
+    def learn(self, minutes: float | None, working: float, ready: float) -> None:
+        """A task was seen working so many seconds after its beginning (0 for not at all), and
+        ready at the next look."""
+        # Ready at the first look may mean that the look came late; the next one comes earlier.
+        seconds = working or ready * _EARLIER
         with self._lock:
             self._learned[minutes is not None].append(seconds / (minutes or 1.0))
 
@@ -178,13 +184,21 @@ class Pace:
         expected = self._expected(minutes, fmean)
         return min(elapsed / expected, _NEARLY_DONE) if expected else None
 
+    def until_due(self, minutes: float | None) -> float:
+        """Seconds to wait before a new task is asked for; 0 when nothing is known."""
+        expected = self._expected(minutes, min) or 0.0
+        return min(expected * _DUE, _LONGEST_POLL_SEC)
+
     def until_poll(self, minutes: float | None, elapsed: float) -> float:
         """Seconds to wait before a task that began `elapsed` seconds ago is asked for again."""
         expected = self._expected(minutes, min)
         if expected is None:
             return growing_wait(elapsed)
-        due = expected * _DUE - elapsed
-        return _between(_SHORTEST_DUE_POLL_SEC, max(due, elapsed * _DUE_POLL_GROWTH))
+        overdue = elapsed - expected * _DUE
+        if overdue < 0:
+            return min(-overdue, _LONGEST_POLL_SEC)
+        growing = min(overdue * _OVERDUE_GROWTH, elapsed * _DUE_POLL_GROWTH)
+        return _between(_SHORTEST_DUE_POLL_SEC, growing)
 
     def _expected(self, minutes: float | None, of: Callable[[deque[float]], float]) -> float | None:
         with self._lock:
