@@ -45,28 +45,43 @@ class Server:
 
 
 @contextmanager
-def running_app(folder: Path, *, script: str = "app.py", **environment: str) -> Iterator[Server]:
+def running_app(
+    folder: Path,
+    *,
+    script: str = "app.py",
+    port: int | None = None,
+    base_path: str = "",
+    **environment: str,
+) -> Iterator[Server]:
     """An app that answers, with its own data directory, ended afterwards."""
-    with started_app(folder, script=script, **environment) as server:
+    with started_app(
+        folder, script=script, port=port, base_path=base_path, **environment
+    ) as server:
         server.wait_until_healthy()
         yield server
 
 
 @contextmanager
-def started_app(folder: Path, *, script: str = "app.py", **environment: str) -> Iterator[Server]:
-    """The same from its very beginning, before it answers.
+def started_app(
+    folder: Path,
+    *,
+    script: str = "app.py",
+    port: int | None = None,
+    base_path: str = "",
+    **environment: str,
+) -> Iterator[Server]:
+    """The same from its very beginning, before it answers; on a free port unless one is given.
 
     What it printed is shown by pytest when a test fails.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = port or _free_port()
     folder.mkdir(parents=True, exist_ok=True)
     data_dir, output = folder / "data", folder / "server.log"
     settings = {
         "SEEKPOINT_EMBEDDER": "local",
         "SEEKPOINT_DATA_DIR": str(data_dir),
         "STREAMLIT_SERVER_PORT": str(port),
+        "STREAMLIT_SERVER_BASE_URL_PATH": base_path,
         "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
         "STREAMLIT_SERVER_HEADLESS": "true",
         "PYTHONPATH": str(ROOT),
@@ -81,8 +96,15 @@ def started_app(folder: Path, *, script: str = "app.py", **environment: str) -> 
             start_new_session=True,
         )
     try:
-        yield Server(f"http://127.0.0.1:{port}", data_dir, output, process)
+        yield Server(f"http://127.0.0.1:{port}{base_path}", data_dir, output, process)
     finally:
         process.terminate()
         process.wait(timeout=60)
         sys.stdout.write(output.read_text())
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
