@@ -10,6 +10,7 @@ const SILENT_MS = 30_000;
 // At the end the server reads the whole file once.
 const FINISH_MS = 600_000;
 const WAITS_MS = [1_000, 2_000, 4_000, 8_000, 15_000];
+const HEARD_MS = 3_000;
 const SPEED_OVER_MS = 5_000;
 // Of the server on its way up or of a proxy before it, and of a request that overlapped another.
 const PASSING = [0, 404, 408, 409, 429, 502, 503, 504];
@@ -29,7 +30,7 @@ class Queue {
     this.rows = [];
     this.current = null;
     this.view = null;
-    this.tell = () => {};
+    this.reported = [];
     this.warn = (event) => event.preventDefault();
   }
 
@@ -47,7 +48,6 @@ class Queue {
   detach(view) {
     if (this.view !== view) return;
     this.view = null;
-    this.tell = () => {};
   }
 
   prepare(zone, choose, input) {
@@ -116,13 +116,15 @@ class Queue {
     this.report();
   }
 
-  /** Tells Python which files are there, when that is news. */
-  report() {
+  /** Tells Python which files are there until it has heard: a word to a server that is being
+   * started again is lost. */
+  report(patience = HEARD_MS) {
+    clearTimeout(this.repeat);
     const done = this.rows.filter((row) => row.state === "done");
     const ids = done.map((row) => row.id);
     if (!this.view || JSON.stringify(ids) === JSON.stringify(this.reported)) return;
-    this.reported = ids;
     this.tell(done.map(({ id, file }) => ({ id, name: file.name, size: file.size })));
+    this.repeat = setTimeout(() => this.report(2 * patience), patience);
   }
 
   say(words) {
