@@ -24,6 +24,7 @@ import pytest
 
 from core import media
 from core.embedders.base import Charge, Progress
+from core.embedders.marengo import marengo
 from core.embedders.twelvelabs import TwelveLabsEmbedder
 from core.embedders.twelvelabs_service import translate
 from core.errors import (
@@ -1271,3 +1272,32 @@ def test_the_standin_is_as_strict_as_the_service(service: StandIn) -> None:
     text = {"input_type": "text", "model_name": "marengo3.5", "text": {"input_text": "a"}}
     assert status("/embed-v2", text) == 400
     assert status("/embed-v2", text | {"model_name": "marengo3.0"}) == 200
+
+
+@pytest.mark.parametrize(
+    ("limit", "dimension", "retry_after"),
+    [
+        ({"parallel_tasks": 2, "task_seconds": 30.0}, "Task", (28, 30)),
+        ({"requests_per_minute": 2}, "Request", (58, 60)),
+        ({"minutes_per_hour": 1.0}, "Duration", (3598, 3600)),
+    ],
+    ids=["tasks", "requests", "minutes"],
+)
+def test_the_standin_keeps_a_plan_as_the_service_does(
+    limit: dict[str, Any], dimension: str, retry_after: tuple[int, int]
+) -> None:
+    """Two tasks of half a minute are within each of these plans, a third is not."""
+    with StandIn(key=KEY, **limit) as service:
+        request = marengo("marengo3.0", 512).video({"url": RED_CAR}, ["visual"], 5)
+        answers = [
+            httpx.post(f"{service.url}/embed-v2/tasks", json=request, headers={"x-api-key": KEY})
+            for _ in range(3)
+        ]
+        assert [answer.status_code for answer in answers] == [202, 202, 429]
+        refusal = answers[-1].headers
+        assert refusal["x-ratelimit-dimensions"] == dimension
+        assert retry_after[0] <= int(refusal["retry-after"]) <= retry_after[1]
+        report = httpx.get(f"{service.origin}/report").json()
+    assert report["too_many"] == 1
+    assert report["tasks"] == {RED_CAR: 2}
+    assert report["minutes"] == 1.0
