@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import shutil
 import time
@@ -442,6 +443,21 @@ class Library:
             self._no_poster_until[video_id] = time.monotonic() + _UNREACHABLE_FOR_SEC
             return None
         return poster
+
+    def frame(self, video_id: str, second: float) -> bytes:
+        """The frame of a video that is on the screen at `second`, as PNG.
+
+        Raises:
+            MediaError: for an unknown video, or one that cannot be read from here.
+        """
+        stored = self._shelf.get(video_id)
+        if stored is None:
+            raise MediaError("This video is no longer in the library.", "Search again.")
+        with self._readable(stored.path, stored.video.video_url) as source:
+            picture = media.frame_at(source, max(0.0, second))
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG")
+        return buffer.getvalue()
 
     @contextmanager
     def _readable(self, path: Path | None, url: str) -> Iterator[Path | BinaryIO]:

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from core import Filters, Library, Part, Recipe, Settings, Stage, StoreLocked, open_library
-from core.errors import ConfigurationError, RecipeError
+from core.errors import ConfigurationError, MediaError, RecipeError
 from core.store import VectorStore
 from tests.media import Picture, make_video, solid, uploaded
 from tests.web import Page, Web
@@ -274,6 +274,16 @@ def test_a_video_whose_file_is_gone_has_no_poster_and_no_player(
     assert library.media_path(video_id) is None
     assert library.poster(video_id, 0.0) is None
     assert library.search("green").moments
+
+
+def test_a_frame_is_the_picture_of_its_second_at_full_size(shared: Library) -> None:
+    flags = next(video for video in shared.videos() if video.category == "flags")
+    for second, colour in ((1.0, RED), (6.0, BLUE)):
+        picture = Image.open(BytesIO(shared.frame(flags.id, second))).convert("RGB")
+        assert picture.size == SIZE
+        assert np.abs(np.array(picture, dtype=int) - colour).max() < 40
+    with pytest.raises(MediaError, match="no longer in the library"):
+        shared.frame("unknown", 0.0)
 
 
 @pytest.mark.parametrize(
