@@ -6,6 +6,7 @@ length. Scores are cosines in [-1, 1]; higher is better.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -84,6 +85,8 @@ class Filters:
     """Which segments may answer; empty tuples and None mean no restriction.
 
     `start` and `end` bound the time inside the video: a segment passes when it overlaps them.
+    `option_weights` are (embedding_option, weight from 0 to 2): a segment scores the most that
+    weight times cosine comes to in any option. Options without a weight have 1; 0 leaves one out.
     """
 
     video_ids: tuple[str, ...] = ()
@@ -94,11 +97,13 @@ class Filters:
     end: float | None = None
     added_after: datetime | None = None
     added_before: datetime | None = None
+    option_weights: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A scored segment; `score` is the best of `scores_by_option`. `rank` counts from 1."""
+    """A scored segment; `score` is the best of `scores_by_option`, which are weighted as the
+    filters say. `rank` counts from 1."""
 
     segment: Segment
     video: Video
@@ -116,6 +121,7 @@ class Moment:
     end_offset_sec: float
     hits: tuple[Hit, ...]
     rank: int
+    then: Hit | None = None
 
     @property
     def best(self) -> Hit:
@@ -137,7 +143,13 @@ class Heat:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The answer to a recipe, best first. `timings` are seconds per stage."""
+    """The answer to a recipe, best first.
+
+    `timings` are the seconds of embed, search and group; `cached` means that nothing had to be
+    embedded. There are `more` moments behind the last one; `at_limit` when there may be more that
+    cannot be had, because the engine gives no more rows or a "then" pairs no more segments. `notes`
+    are sentences for the user on how the search was made.
+    """
 
     hits: tuple[Hit, ...]
     moments: tuple[Moment, ...]
@@ -146,6 +158,9 @@ class SearchResult:
     model: str
     timings: Mapping[str, float] = field(default_factory=dict)
     cached: bool = False
+    more: bool = False
+    at_limit: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class Stage(StrEnum):
