@@ -779,7 +779,7 @@ class StandIn:
     ) -> Json:
         dimension = body.get("embedding_dimension", 512)
         return {
-            "embedding": vector(words, model)[:dimension].tolist(),
+            "embedding": vector(words, model)[:dimension].round(6).tolist(),
             "embedding_option": option,
             "embedding_scope": scope,
             "start_sec": start,
