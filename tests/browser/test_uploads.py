@@ -11,6 +11,8 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Dialog, Locator, Page, Request, Route, expect
 
+from benchmarks.upload import make_film, memory_of, upload_with_a_break
+from core.media import content_hash
 from tests.app_server import Server, running_app
 
 SLICE_BYTES = 8 * 1024 * 1024
@@ -386,3 +388,20 @@ def test_an_app_below_a_base_path_takes_uploads_there(
         choose(page, film)
         expect_copies(page, "film.mp4")
         assert httpx.post(f"{server.url}/upload").status_code == 403
+
+
+def test_two_gigabytes_pass_through_the_real_app_without_filling_its_memory(
+    tmp_path: Path, page: Page
+) -> None:
+    film = make_film(tmp_path / "film.mp4", 2 * 1024**3)
+    with running_app(tmp_path / "app") as server:
+        page.goto(f"{server.url}/library")
+        expect(page.get_by_role("button", name="Choose files")).to_be_visible(timeout=WAIT_MS)
+        with memory_of(server.process.pid) as memory:
+            upload_with_a_break(page, film)
+        (copy,) = (server.data_dir / "media").glob("*/film.mp4")
+        assert copy.parent.name == content_hash(film)[:32] == content_hash(copy)[:32]
+    assert memory.growth < 50
+    # A gigabyte and more would stay until pytest tidies up.
+    film.unlink()
+    copy.unlink()
