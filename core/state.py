@@ -114,11 +114,11 @@ class State:
                 session.delete(row)
 
     def path_in_use(self, path: Path) -> bool:
-        """Whether a video of any collection, or a job still on its way, plays from this file."""
+        """Whether a video of any collection, or a job that may still run, is made from this file."""
         with self._session() as session:
             videos = select(VideoRow.id).where(VideoRow.path == str(path))
             jobs = select(JobRow.id).where(
-                JobRow.source == str(path), JobRow.stage.in_(_UNFINISHED)
+                JobRow.source == str(path), JobRow.stage != Stage.READY.value
             )
             return session.scalar(videos) is not None or session.scalar(jobs) is not None
 
@@ -208,17 +208,20 @@ class State:
         It is what is unfinished, and what finished since the oldest of that was added.
         """
         mine = JobRow.collection == self._collection
-        unfinished = JobRow.stage.in_(_UNFINISHED)
+        begun = func.min(JobRow.started_at)
         with self._session() as session:
-            since = session.scalar(select(func.min(JobRow.created_at)).where(mine, unfinished))
+            since, of_unfinished = session.execute(
+                select(func.min(JobRow.created_at), begun).where(
+                    mine, JobRow.stage.in_(_UNFINISHED)
+                )
+            ).one()
             if since is None:
                 return 0, None
-            finished = JobRow.finished_at >= since
-            number = session.scalar(select(func.count()).where(mine, finished)) or 0
-            begun = session.scalar(
-                select(func.min(JobRow.started_at)).where(mine, finished | unfinished)
-            )
-            return number, None if begun is None else _time(begun)
+            finished, of_finished = session.execute(
+                select(func.count(), begun).where(mine, JobRow.finished_at >= since)
+            ).one()
+        begins = [second for second in (of_unfinished, of_finished) if second is not None]
+        return finished, _time(min(begins)) if begins else None
 
     def job(self, job_id: str) -> Job | None:
         with self._session() as session:

@@ -81,7 +81,7 @@ def test_a_removed_video_is_gone_and_removing_it_again_is_no_error(state: State)
     assert state.expected_rows() == 0
 
 
-def test_a_file_is_in_use_by_a_video_of_any_collection_or_an_unfinished_job(
+def test_a_file_is_in_use_by_a_video_of_any_collection_or_a_job_that_may_still_run(
     database: Database, state: State, tmp_path: Path
 ) -> None:
     path = tmp_path / "v.mp4"
@@ -93,6 +93,8 @@ def test_a_file_is_in_use_by_a_video_of_any_collection_or_an_unfinished_job(
     job = one_job(other, str(path))
     assert state.path_in_use(path)
     other.update_job(job.id, stage=Stage.FAILED)
+    assert state.path_in_use(path)  # it may be tried again
+    other.update_job(job.id, stage=Stage.READY)
     assert not state.path_in_use(path)
 
 
