@@ -114,7 +114,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Adjacent hits of one video that score alike, shown as one card. `rank` counts from 1."""
+    """Adjacent hits of one video that score alike, shown as one card. `rank` counts from 1.
+
+    Of "A then B" it is one pair, from the start of A to the end of B: `hits` are both, `then` is B.
+    """
 
     video: Video
     start_offset_sec: float
@@ -125,11 +128,15 @@ class Moment:
 
     @property
     def best(self) -> Hit:
-        return max(self.hits, key=lambda hit: hit.score)
+        """The hit that scores most; of a pair A, where watching begins."""
+        return self.hits[0] if self.then else max(self.hits, key=lambda hit: hit.score)
 
     @property
     def score(self) -> float:
-        return self.best.score
+        """That of the best hit; of a pair the geometric mean of both, which are positive."""
+        if self.then is None:
+            return self.best.score
+        return math.sqrt(self.best.score * self.then.score)
 
 
 @dataclass(frozen=True, slots=True)
