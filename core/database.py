@@ -10,14 +10,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import JSON, Engine, create_engine, event, inspect, text
+from sqlalchemy import JSON, Engine, Index, create_engine, event, inspect, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.schema import CreateColumn
 
 from core.errors import ConfigurationError, StoreUnavailable
+from core.models import Stage
 
 logger = logging.getLogger(__name__)
+
+# Of jobs, as the table has them.
+UNFINISHED = [stage.value for stage in Stage if not stage.finished]
 
 
 class _Base(DeclarativeBase):
@@ -50,14 +54,19 @@ class VideoRow(_Base):
 
 class JobRow(_Base):
     __tablename__ = "jobs"
+    # The page asks every second how far the queue is: with these no row has to be read for it.
+    __table_args__ = (
+        Index("jobs_by_stage", "collection", "stage", "created_at", "started_at"),
+        Index("jobs_by_end", "collection", "finished_at", "started_at"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    collection: Mapped[str] = mapped_column(index=True)
+    collection: Mapped[str]
     position: Mapped[int]  # order of arrival; two jobs may share a clock tick
     source: Mapped[str]
     title: Mapped[str]
     category: Mapped[str]
-    stage: Mapped[str] = mapped_column(index=True)
+    stage: Mapped[str]
     fraction: Mapped[float | None]
     attempts: Mapped[int]
     error: Mapped[str]
@@ -152,7 +161,7 @@ class Database:
             ) from error
         with _translated():
             _Base.metadata.create_all(self._engine)
-            _add_missing_columns(self._engine)
+            _bring_up_to_date(self._engine)
 
     def close(self) -> None:
         """Closes the connections. A worker that comes too late is refused, not let in again."""
@@ -199,8 +208,8 @@ def _create_engine(url: str) -> Engine:
     return engine
 
 
-def _add_missing_columns(engine: Engine) -> None:
-    """Brings tables of an earlier version up to date: columns are only ever added."""
+def _bring_up_to_date(engine: Engine) -> None:
+    """Gives tables of an earlier version what they lack: columns and indexes are only ever added."""
     known = inspect(engine)
     with engine.begin() as connection:
         for table in _Base.metadata.sorted_tables:
@@ -209,3 +218,5 @@ def _add_missing_columns(engine: Engine) -> None:
                 if column.name not in there:
                     definition = CreateColumn(column).compile(dialect=engine.dialect)
                     connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))
+            for index in table.indexes:
+                index.create(connection, checkfirst=True)

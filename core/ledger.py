@@ -18,7 +18,7 @@ from typing import Literal, cast
 
 from sqlalchemy import ColumnElement, Select, func, select, update
 
-from core.database import Database, JobRow, LedgerRow
+from core.database import UNFINISHED, Database, JobRow, LedgerRow
 from core.embedders.base import Charge, Prices
 from core.errors import BudgetExceeded
 from core.export import inert
@@ -228,20 +228,24 @@ class Ledger:
 
     # What it comes to
 
-    def spending(self, waiting: Sequence[Job]) -> Spending:
-        """Sums up. `waiting` are the unfinished jobs, of which some may be paid for already."""
+    def spending(self) -> Spending:
+        """Sums up, with what the unfinished jobs will cost that are not paid for yet."""
         month = LedgerRow.at >= _month_start().timestamp()
-        paid = self.costs([job.id for job in waiting]) if waiting else {}
-        unpaid = [self.price_of(job.minutes) for job in waiting if job.id not in paid]
+        unpriced = select(func.count()).where(_PAID, LedgerRow.price.is_(None))
+        unpaid = select(func.count(), func.count(JobRow.minutes), func.sum(JobRow.minutes)).where(
+            JobRow.collection == self._collection,
+            JobRow.stage.in_(UNFINISHED),
+            JobRow.id.not_in(select(LedgerRow.job_id).where(_PAID)),
+        )
         with self._session() as session:
-            unpriced = select(func.count()).where(_PAID, LedgerRow.price.is_(None))
+            jobs, of_known_length, minutes = session.execute(unpaid).one()
             return Spending(
                 currency=self._currency,
                 month=session.scalar(_sum(_PAID, month)) or 0.0,
                 total=session.scalar(_sum(_PAID)) or 0.0,
                 saved=session.scalar(_sum(LedgerRow.saved.is_(True))) or 0.0,
-                planned=sum(price or 0.0 for price in unpaid),
-                planned_unknown=sum(price is None for price in unpaid),
+                planned=self.price_of(minutes or 0.0) or 0.0,
+                planned_unknown=jobs - of_known_length if self._prices.per_minute else 0,
                 unpriced=session.scalar(unpriced) or 0,
                 month_budget=self.month_budget,
             )

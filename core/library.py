@@ -60,8 +60,7 @@ logger = logging.getLogger(__name__)
 
 _PACE_JOBS = 20
 _MONTH_BUDGET = "month_budget"
-_UNFINISHED = {stage for stage in Stage if not stage.finished}
-_RUNNING = _UNFINISHED - {Stage.QUEUED}
+_RUNNING = {stage for stage in Stage if not stage.finished} - {Stage.QUEUED}
 _UNREACHABLE_FOR_SEC = 300.0
 
 
@@ -213,7 +212,7 @@ class Library:
     ) -> list[Job]:
         """The jobs in these stages (default: all) that were not forgotten, oldest first."""
         jobs = self._state.jobs(stages, limit=limit)
-        costs = self._ledger.costs()
+        costs = self._ledger.costs(None if limit is None else [job.id for job in jobs])
         usual = pace(self._state.latest_ready(_PACE_JOBS))
         now = datetime.now(UTC)
         return [
@@ -288,7 +287,7 @@ class Library:
 
     def spending(self) -> Spending:
         """What was spent, what the waiting jobs will cost, and what the caches saved."""
-        return self._ledger.spending(self._state.jobs(_UNFINISHED))
+        return self._ledger.spending()
 
     def ledger(self, limit: int | None = None) -> list[LedgerEntry]:
         """Every paid call, and those that did not have to be made, newest first."""

@@ -15,10 +15,8 @@ from typing import Literal
 
 from sqlalchemy import func, select, update
 
-from core.database import Database, JobRow, PreferenceRow, VideoRow
+from core.database import UNFINISHED, Database, JobRow, PreferenceRow, VideoRow
 from core.models import Job, Segment, Stage, Video
-
-_UNFINISHED = [stage.value for stage in Stage if not stage.finished]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +209,7 @@ class State:
         begun = func.min(JobRow.started_at)
         with self._session() as session:
             since, of_unfinished = session.execute(
-                select(func.min(JobRow.created_at), begun).where(
-                    mine, JobRow.stage.in_(_UNFINISHED)
-                )
+                select(func.min(JobRow.created_at), begun).where(mine, JobRow.stage.in_(UNFINISHED))
             ).one()
             if since is None:
                 return 0, None
@@ -373,7 +369,7 @@ class State:
                 .where(
                     JobRow.collection == self._collection,
                     JobRow.run == run,
-                    JobRow.stage.in_(_UNFINISHED),
+                    JobRow.stage.in_(UNFINISHED),
                 )
                 .values(**values)
                 .execution_options(synchronize_session=False)
@@ -390,7 +386,7 @@ class State:
         with self._session() as session:
             rows = session.scalars(
                 select(JobRow).where(
-                    JobRow.collection == self._collection, JobRow.stage.in_(_UNFINISHED)
+                    JobRow.collection == self._collection, JobRow.stage.in_(UNFINISHED)
                 )
             ).all()
             cancelled = [row for row in rows if row.cancel_asked]

@@ -255,7 +255,7 @@ def test_a_preference_outlives_the_process_until_it_is_taken_back(
     assert reopened.preference("paused") is None
 
 
-def test_records_of_an_earlier_version_get_the_columns_they_lack(url: str) -> None:
+def test_records_of_an_earlier_version_get_the_columns_and_indexes_they_lack(url: str) -> None:
     with sqlite3.connect(url.removeprefix("sqlite:///")) as old:
         old.execute(
             "CREATE TABLE jobs (id VARCHAR PRIMARY KEY, collection VARCHAR, position INTEGER, "
@@ -271,6 +271,10 @@ def test_records_of_an_earlier_version_get_the_columns_they_lack(url: str) -> No
     database = Database(url)
     claimed = State(database, collection="c").claim_job()
     database.close()
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as new:
+        names = {row[1] for row in new.execute("PRAGMA index_list(jobs)")}
+    new.close()
+    assert {"jobs_by_stage", "jobs_by_end"} <= names
     assert claimed is not None
     assert (claimed.id, claimed.held, claimed.stage_seconds) == ("j", "", {})
 
