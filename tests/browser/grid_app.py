@@ -6,7 +6,7 @@ GRID_MEDIA is the directory of the videos.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from components.links import Links
-from components.results_grid import results_grid
+from components.results_grid import GridEvent, Mark, results_grid
 from components.routes import routes
 from core.media import save_poster
 from core.models import Hit, Moment, Segment, Video
@@ -106,7 +106,55 @@ def longer_moments() -> list[Moment]:
     return [moment(coded, start, start + 8.0, rank=1) for start in (4.0, 20.0, 40.0)]
 
 
-CASES = {"playing": playing_moments, "failing": failing_moments, "longer": longer_moments}
+def ranked_moments() -> list[Moment]:
+    """Six moments in the order that their marks give them: good ones first, bad ones last."""
+    coded = video("coded.mp4", title="Frame numbers", category="test films")
+    starts = (4.0, 12.0, 20.0, 28.0, 36.0, 44.0)
+    moments = [moment(coded, start, start + 6.0, score=0.6 - start / 100) for start in starts]
+    place = {"up": 0, "": 1, "down": 2}
+    moments.sort(key=lambda one: place[marks().get(one.best.segment.id, "")])
+    return [replace(one, rank=rank) for rank, one in enumerate(moments, start=1)]
+
+
+def merged_moments() -> list[Moment]:
+    """A moment of two segments; once it is marked, the other one of them is the better."""
+    coded = video("coded.mp4", title="Frame numbers")
+    early = moment(coded, 4.0, 6.0, score=0.3 if marks() else 0.5)
+    late = moment(coded, 6.0, 8.0, score=0.4)
+    return [Moment(coded, 4.0, 8.0, early.hits + late.hits, 1), moment(coded, 20.0, 24.0, rank=2)]
+
+
+def pairs() -> list[Moment]:
+    """A then B: apart, with nothing between them, and further apart."""
+    coded = video("coded.mp4", title="Frame numbers", category="test films")
+    spans = [(12.2, 12.8, 31.4, 32.0), (6.0, 6.6, 6.6, 7.2), (20.0, 24.0, 40.0, 44.0)]
+    return [pair(coded, *span, rank=rank) for rank, span in enumerate(spans, start=1)]
+
+
+def pair(
+    of: Video, a_start: float, a_end: float, b_start: float, b_end: float, rank: int
+) -> Moment:
+    [first] = moment(of, a_start, a_end, score=0.5).hits
+    [second] = moment(of, b_start, b_end, score=0.4).hits
+    return Moment(of, a_start, b_end, (first, second), rank, then=second)
+
+
+def marks() -> dict[str, Mark]:
+    """The thumbs of this session; the stubborn page has its own opinion of one moment."""
+    if st.query_params.get("stubborn"):
+        return {"coded.mp4-visual-4000": "down"}
+    kept: dict[str, Mark] = st.session_state.setdefault("marks", {})
+    return kept
+
+
+CASES = {
+    "playing": playing_moments,
+    "failing": failing_moments,
+    "longer": longer_moments,
+    "ranked": ranked_moments,
+    "merged": merged_moments,
+    "pairs": pairs,
+}
 
 
 async def plain(request: Request) -> Response:
@@ -128,9 +176,28 @@ def main() -> None:
         moments = moments[::-1]
     if shown:
         why = {one.best.segment.id: f"Line {one.rank} of the reasons" for one in moments[:3]}
-        event = results_grid(moments, links=links(), why=why)
+        top = float(st.query_params["top"]) if "top" in st.query_params else None
+        event = results_grid(
+            moments, links=links(), why=why, marks=marks(), top_score=top, footnote="found in 5 ms"
+        )
         if event:
-            st.text(f"{event.action}: {event.segment_id}")
+            answer(event)
+    for asked in st.session_state.get("asked", []):
+        st.text(asked)
+
+
+def answer(event: GridEvent) -> None:
+    """Writes down what was asked for and draws the page again, as every page does."""
+    at = "" if event.second is None else f" at {event.second}"
+    st.session_state.setdefault("asked", []).append(f"{event.action}: {event.segment_id}{at}")
+    match event.action:
+        case "liked":
+            marks()[event.segment_id] = "up"
+        case "disliked":
+            marks()[event.segment_id] = "down"
+        case "unmarked":
+            marks().pop(event.segment_id, None)
+    st.rerun()
 
 
 if __name__ == "__main__":
