@@ -41,7 +41,8 @@ _PROCESSED_DEADLINE_SEC = 3600.0
 class Assets:
     """The files of one account at the service.
 
-    Checkpoint keys: `upload` while chunks are on their way; `asset_id` and `filename` after that.
+    Checkpoint keys: `filename` before a file is sent whole, `upload` while chunks are on their way,
+    `asset_id` and `filename` after that.
     """
 
     def __init__(self, service: Service) -> None:
@@ -98,8 +99,10 @@ class Assets:
     # In one request
 
     def _send_whole(self, path: Path, size: int, run: Run) -> None:
-        name = _name_at_service(path)
-        tried = False
+        # Its name is on disk before the file leaves: by that it is found if the answer is lost.
+        tried = bool(run.saved("filename"))
+        name = run.saved("filename") or _name_at_service(path)
+        run.save(filename=name)
 
         def upload() -> str:
             nonlocal tried
@@ -107,7 +110,7 @@ class Assets:
             tried = True
             return found or self._create(path, name, size, run)
 
-        run.save(asset_id=self._service.call(Kind.UPLOADS, upload, run), filename=name)
+        run.save(asset_id=self._service.call(Kind.UPLOADS, upload, run))
 
     def _create(self, path: Path, name: str, size: int, run: Run) -> str:
         with _open_upload(path, size, run.report) as file:

@@ -440,6 +440,22 @@ def test_an_upload_whose_answer_was_lost_is_found_again(
     assert len(service.assets) == 1
 
 
+def test_an_upload_whose_answer_was_lost_to_a_killed_process_is_found_again(
+    make: Make, service: StandIn, progress: Recorder, half_minute: Path
+) -> None:
+    def killed_on_trying_again(seen: Progress) -> None:
+        progress(seen)
+        if seen.note:
+            raise JobCancelled("The process ended.")
+
+    service.misbehave("POST /assets", Fault(connection="dropped after work"))
+    with pytest.raises(JobCancelled):
+        embed(make(), half_minute, on_progress=killed_on_trying_again)
+    assert not progress.checkpoint.get("asset_id")
+    assert embed(make(), half_minute, resume=progress.checkpoint)
+    assert len(service.asked("POST /assets")) == len(service.assets) == 1
+
+
 # Waiting
 
 
