@@ -19,7 +19,6 @@ from core import Library, SeekpointError, SourceLine
 from core.review import Review
 from core.sources import inside, mark_duplicates, parse_csv, parse_lines
 
-_OPEN = "add_open"
 _LIST_MB = 20
 
 
@@ -27,49 +26,48 @@ _LIST_MB = 20
 class _Desk:
     """What one visitor is about to add.
 
-    A new `form` number empties the form. `open` says whether it should open or fold, None when it
-    is to stay as it is: a widget can only be told before it is drawn.
+    Another `form` number empties the form. The expander is folded by drawing another one: one that
+    reports its state to the server is folded again by a redraw that began before it was opened.
     """
 
+    open: bool
     review: Review | None = None
     reviews: int = 0
     form: int = 0
-    open: bool | None = None
+    drawn: int = 0
 
     def begin(self, review: Review) -> None:
         self.close()
         self.review = review
         self.reviews += 1
-        self.open = False
+        self._set_open(False)
 
     def end(self, added: bool) -> None:
         self.close()
         self.form += added
-        self.open = not added
+        self._set_open(not added)
 
     def close(self) -> None:
         if self.review is not None:
             self.review.close()
         self.review = None
 
+    def _set_open(self, is_open: bool) -> None:
+        self.open = is_open
+        self.drawn += 1
+
 
 @st.cache_resource(scope="session", show_spinner=False, on_release=_Desk.close)
-def _desk() -> _Desk:
+def _desk(_library: Library) -> _Desk:
     """Kept while the visitor stays, also on other pages; closed when they go."""
-    return _Desk()
+    return _Desk(open=not _library.videos())
 
 
 def add_videos(library: Library, links: Links) -> None:
     """The form, and under it the review of what was typed."""
-    desk = _desk()
-    if desk.open is not None:
-        st.session_state[_OPEN], desk.open = desk.open, None
+    desk = _desk(library)
     with st.expander(
-        "Add videos",
-        icon=":material/add:",
-        expanded=not library.videos(),
-        key=_OPEN,
-        on_change="rerun",
+        "Add videos", icon=":material/add:", expanded=desk.open, key=f"add_open_{desk.drawn}"
     ):
         _form(library, links, desk)
     if desk.review is not None:

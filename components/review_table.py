@@ -27,26 +27,22 @@ def review_table(
 
     `on_close` is told whether the videos were added or somebody went back.
     """
-    looking = not review.done
-    st.fragment(_table, run_every=_REFRESH_SEC if looking else None)(
-        library, review, looking=looking, key=key, on_close=on_close
+    # It goes on polling until the next run of the page: a rerun of its own at the end of the look
+    # would come just when somebody presses Add.
+    st.fragment(_table, run_every=None if review.done else _REFRESH_SEC)(
+        library, review, key=key, on_close=on_close
     )
 
 
-def _table(
-    library: Library, review: Review, *, looking: bool, key: str, on_close: Callable[[bool], None]
-) -> None:
-    if looking and review.done:
-        st.rerun()
-    st.subheader("Review")
+def _table(library: Library, review: Review, *, key: str, on_close: Callable[[bool], None]) -> None:
     rows = review.rows
-    if looking:
-        st.progress(
-            review.looked_at / len(rows), text=f"Looked at {review.looked_at:,} of {len(rows):,}"
-        )
+    # Beside the heading, and the problems last: nothing moves under the pointer as rows fill.
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.subheader("Review", width="content")
+        if not review.done:
+            st.caption(f"Looked at {review.looked_at:,} of {len(rows):,}", width="content")
     chosen = _chosen(rows, _editor(library, rows, key))
     st.markdown(_totals(library, rows, chosen))
-    _problems([row for row in rows if row.problem])
     budget = _budget(library, key) if library.capabilities.remote else None
     with st.container(horizontal=True):
         add = st.button(
@@ -57,6 +53,7 @@ def _table(
             disabled=not chosen,
         )
         back = st.button("Back", key=f"{key}_back")
+    _problems([row for row in rows if row.problem])
     if add:
         with errors_shown():
             library.add(chosen, max_cost=budget)

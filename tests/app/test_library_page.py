@@ -73,7 +73,7 @@ def review(lines: str, *, list_of: bytes = b"") -> AppTest:
         app.file_uploader[0].set_value([("list.csv", list_of, "text/csv")])
     button(app, "Review").click().run()
     deadline = time.monotonic() + 20
-    while any(bar.proto.text.startswith("Looked at") for bar in app.get("progress")):
+    while any(caption.value.startswith("Looked at") for caption in app.caption):
         assert time.monotonic() < deadline
         app.run()
     assert not app.exception
