@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import zip_longest
@@ -19,9 +19,10 @@ from weakref import WeakSet
 import numpy as np
 
 from core import export, fetch, media
+from core.clips import ClipCutter
 from core.database import Database
 from core.embedders import create_embedder
-from core.embedders.base import Embedder
+from core.embedders.base import Embedder, unit_vector
 from core.errors import MediaError, RecipeError
 from core.forecast import batch_fraction, batch_remaining_sec, pace, remaining_sec
 from core.ingest import IngestQueue
@@ -48,11 +49,12 @@ from core.models import (
 from core.query_vectors import QueryVectors
 from core.recipe import Part, Recipe, query_vector
 from core.review import Review
-from core.search import find_moments
+from core.search import Found, Ranking, find_moments, find_pairs
+from core.searches import Searches
 from core.settings import Settings
 from core.shelf import Shelf
 from core.sources import folder_files
-from core.state import NewJob, State
+from core.state import NewJob, State, StoredVideo
 from core.store import VectorStore, collection_name, stored_text
 from core.uploads import Uploads
 
@@ -62,6 +64,16 @@ _PACE_JOBS = 20
 _MONTH_BUDGET = "month_budget"
 _RUNNING = {stage for stage in Stage if not stage.finished} - {Stage.QUEUED}
 _UNREACHABLE_FOR_SEC = 300.0
+
+
+@dataclass(slots=True)
+class _Lookup:
+    """The parts whose vectors a search needed, those of them that had to be embedded, and what the
+    user must know about it."""
+
+    parts: list[Part] = field(default_factory=list)
+    asked: list[Part] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def open_library(settings: Settings) -> Library:
@@ -101,9 +113,9 @@ class Library:
                 dimension=dimension,
             )
             opened.callback(self._store.close)
+            self.uploads = Uploads(settings.data_dir, self._state)
             self._finish_removals()
             self._shelf = Shelf(self._state)
-            self.uploads = Uploads(settings.data_dir, self._state)
             self.warning = self._compare_row_counts()
             self._ledger = Ledger(
                 database,
@@ -115,7 +127,10 @@ class Library:
                 segment_sec=settings.segment_sec,
             )
             self._intake = Intake(settings, self.embedder, self._shelf, self._ledger)
+            self._clips = ClipCutter(self.embedder, allow_private=settings.allow_private_urls)
             self._vectors = QueryVectors(database, collection=collection, embed=self._embed_part)
+            self.searches = Searches(database, settings.data_dir, collection=collection)
+            self.searches.drop_unused_media()
             self._no_poster_until: dict[str, float] = {}
             self._queue = IngestQueue(
                 settings=settings,
@@ -321,9 +336,13 @@ class Library:
             if stored is None:
                 return
             self._state.begin_removal(video_id)
-            self._store.delete([segment.id for segment in stored.segments])
+            self._clear_away(stored)
             self._shelf.remove(video_id)
-        shutil.rmtree(self._poster_folder(video_id), ignore_errors=True)
+
+    def _clear_away(self, stored: StoredVideo) -> None:
+        """All of a video but its record, which goes last: with it the next start finishes this."""
+        self._store.delete([segment.id for segment in stored.segments])
+        shutil.rmtree(self._poster_folder(stored.video.id), ignore_errors=True)
         self.uploads.discard(stored.path)
 
     def segments(self, video_id: str) -> list[Segment]:
@@ -351,37 +370,37 @@ class Library:
         """
         recipe, filters = _as_recipe(recipe), filters or Filters()
         begun = time.perf_counter()
-        asked: list[Part] = []
-        direction, length = query_vector(recipe, partial(self._vectors.of, asked=asked))
-        self._note_savings(recipe, asked)
+        lookup = _Lookup()
+        sides = [recipe] if recipe.then is None else [recipe, recipe.then]
+        directions = [query_vector(side, partial(self._vector, lookup=lookup)) for side in sides]
+        self._note_savings(lookup)
         embedded = time.perf_counter()
-        moments = find_moments(
-            self._store,
-            self._shelf.videos,
-            direction,
-            length=length,
-            filters=filters,
-            limit=limit,
-            offset=offset,
-            options=len(filters.options or self.embedder.options),
-        )
+        found = self._found(recipe, directions, filters, limit, offset)
         done = time.perf_counter()
         return SearchResult(
-            hits=tuple(hit for moment in moments for hit in moment.hits),
-            moments=moments,
+            hits=tuple(hit for moment in found.moments for hit in moment.hits),
+            moments=found.moments,
             recipe=recipe,
             filters=filters,
             model=self.embedder.model,
-            timings={"embed": embedded - begun, "search": done - embedded},
-            cached=not asked,
+            timings={
+                "embed": embedded - begun,
+                "search": found.store_sec,
+                "group": done - embedded - found.store_sec,
+            },
+            cached=not lookup.asked,
+            more=found.more,
+            at_limit=found.at_limit,
+            notes=tuple(dict.fromkeys(lookup.notes)),
         )
 
     def why(self, result: SearchResult) -> dict[str, str]:
-        """For each moment's best segment, by id, a few words on why it answers; may be empty."""
+        """For each moment's best segment, by id, a few words on why it answers; may be empty. Of a
+        "then" it is about the first side."""
         if not self.embedder.explains:
             return {}
         ids = [moment.best.segment.id for moment in result.moments]
-        direction, _ = query_vector(result.recipe, self._vectors.of)
+        direction, _ = query_vector(result.recipe, self._vector)
         lines = {
             segment_id: self.embedder.explain(direction, vector)
             for segment_id, vector in self._store.vectors(ids).items()
@@ -389,11 +408,12 @@ class Library:
         return {segment_id: line for segment_id, line in lines.items() if line}
 
     def heat(self, recipe: Recipe | str, video_id: str) -> list[Heat]:
-        """The score of every segment of a video, in order of start; the best option of each.
+        """The score of every segment of a video, in order of start; the best option of each. Of a
+        "then" it is that of the first side.
 
         Raises what `search` raises.
         """
-        direction, length = query_vector(_as_recipe(recipe), self._vectors.of)
+        direction, length = query_vector(_as_recipe(recipe), self._vector)
         segments = self.segments(video_id)
         vectors = self._store.vectors([segment.id for segment in segments])
         best: dict[tuple[float, float], float] = {}
@@ -469,6 +489,49 @@ class Library:
     def _poster_folder(self, video_id: str) -> Path:
         return self.settings.data_dir / "posters" / video_id
 
+    def _found(
+        self,
+        recipe: Recipe,
+        directions: Sequence[tuple[Vector, float]],
+        filters: Filters,
+        limit: int,
+        offset: int,
+    ) -> Found:
+        """A page of the moments in these directions, one for each side of the recipe."""
+        # The least score is that of a card, and so of a pair.
+        of_hits = filters if recipe.then is None else replace(filters, min_score=None)
+        rankings = [
+            Ranking(
+                self._store,
+                self._shelf.videos,
+                direction,
+                length=length,
+                filters=of_hits,
+                options=self.embedder.options,
+            )
+            for direction, length in directions
+        ]
+        if recipe.then is None:
+            return find_moments(rankings[0], limit=limit, offset=offset)
+        return find_pairs(
+            *rankings,
+            within_sec=recipe.within_sec,
+            min_score=filters.min_score,
+            limit=limit,
+            offset=offset,
+        )
+
+    def _vector(self, part: Part, lookup: _Lookup | None = None) -> Vector:
+        """The vector of a part; of a clip in pieces their mean, the direction nearest to all."""
+        lookup = lookup or _Lookup()
+        pieces = self._clips.cut(part)
+        lookup.parts += pieces.parts
+        lookup.notes += [pieces.note] if pieces.note else []
+        vectors = [self._vectors.of(piece, asked=lookup.asked) for piece in pieces.parts]
+        if len(vectors) == 1:
+            return vectors[0]
+        return unit_vector(np.sum(vectors, axis=0), self.embedder.dimension)
+
     def _embed_part(self, part: Part) -> Vector:
         if part.kind == "segment":
             return self._stored_vector(str(part.source))
@@ -486,11 +549,11 @@ class Library:
             case _:
                 return self.embedder.embed_text(str(part.source))
 
-    def _note_savings(self, recipe: Recipe, asked: Sequence[Part]) -> None:
-        """What this search would have cost without the cache."""
+    def _note_savings(self, lookup: _Lookup) -> None:
+        """What a search would have cost without the cache."""
         if self.embedder.remote:
-            for part in recipe.parts:
-                if part.weight and part.kind != "segment" and part not in asked:
+            for part in lookup.parts:
+                if part.kind != "segment" and part not in lookup.asked:
                     kind, _, minutes = _as_query(part)
                     self._ledger.save_query(kind, minutes)
 
@@ -517,7 +580,7 @@ class Library:
     def _finish_removals(self) -> None:
         """Ends what a process that died had begun to remove."""
         for stored in self._state.removals():
-            self._store.delete([segment.id for segment in stored.segments])
+            self._clear_away(stored)
             self._state.remove_video(stored.video.id)
         self._remove_strays()
 
