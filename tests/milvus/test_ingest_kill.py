@@ -82,6 +82,7 @@ def test_an_app_killed_twenty_times_finishes_twenty_videos_and_pays_for_each_onc
             assert sum(video.segments for video in library.videos()) == rows
             assert library._store.count() == rows
             assert inputs(service) == Counter(Path(source).stem for source in minutes)
+            assert service.assets == {}
             paid = [entry for entry in library.ledger() if not entry.saved]
             assert sorted(entry.task_id for entry in paid) == sorted(service.tasks)
             spent = service.report()["minutes"] * settings.price_per_minute
