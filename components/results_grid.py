@@ -108,7 +108,9 @@ def _card(
     if moment.then is None:
         segments += [hit.segment.id for hit in moment.hits if hit.segment.id != best.id]
     marked = next((segment_id for segment_id in segments if segment_id in marks), best.id)
-    spans = [_span(start, end) for start, end in _offsets(moment)]
+    offsets = _offsets(moment)
+    tenths = any(clock(start) == clock(end) for start, end in offsets)
+    spans = [_span(start, end, tenths=tenths) for start, end in offsets]
     title = moment.video.title or "Untitled video"
     spoken = ", then ".join(span["name"] for span in spans)
     # The middle of the best segment shows what was found; the start is often a cut or a fade.
@@ -144,9 +146,8 @@ def _offsets(moment: Moment) -> list[tuple[float, float]]:
     return [(segment.start_offset_sec, segment.end_offset_sec) for segment in pair]
 
 
-def _span(start: float, end: float) -> dict[str, Any]:
-    """A stretch of video with its words: seconds, with tenths where only they tell them apart."""
-    tenths = clock(start) == clock(end)
+def _span(start: float, end: float, *, tenths: bool) -> dict[str, Any]:
+    """A stretch of video with its words, with tenths where only they tell start and end apart."""
     start_label, end_label = clock(start, tenths=tenths), clock(end, tenths=tenths)
     return {
         "start": start,
@@ -208,9 +209,11 @@ def _event(message: Any, lengths: Mapping[str, float | None]) -> GridEvent | Non
     """The browser's message as an event; None when it is about nothing that was shown."""
     match message:
         case {"action": "frame", "segment_id": str(shown), "second": float() | int() as second}:
-            length = math.inf if lengths.get(shown) is None else lengths[shown]
-            if shown in lengths and 0 <= second <= length + _PAST_END_SEC:
-                return GridEvent("frame", shown, min(float(second), length))
+            length = lengths.get(shown)
+            end = math.inf if length is None else length
+            # What is not a number fails every comparison.
+            if shown in lengths and 0 <= second <= end + _PAST_END_SEC and second < math.inf:
+                return GridEvent("frame", shown, min(float(second), end))
         case {
             "action": "similar" | "unlike" | "liked" | "disliked" | "unmarked" as action,
             "segment_id": str(shown),

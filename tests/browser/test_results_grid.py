@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests.browser.conftest import running_app
+from tests.app_server import running_app
 from tests.media import Picture, make_video
 
 BITS = 11
@@ -108,6 +108,25 @@ def seconds(card: Locator, name: str) -> float:
 
 def current_time(card: Locator) -> float:
     return float(card.locator("video").evaluate("video => video.currentTime"))
+
+
+def segment_card(page: Page, start: float) -> Locator:
+    """The card of the segment that starts there, wherever it stands."""
+    return page.locator(f'[data-id="coded.mp4-visual-{round(start * 1000)}"]')
+
+
+def thumb(card: Locator, name: str) -> Locator:
+    return card.get_by_role("button", name=name, exact=True)
+
+
+def expect_pressed(card: Locator, *, good: bool = False, bad: bool = False) -> None:
+    for name, pressed in (("Good match", good), ("Bad match", bad)):
+        expect(thumb(card, name)).to_have_attribute("aria-pressed", str(pressed).lower())
+
+
+def expect_asked(page: Page, *events: str) -> None:
+    """What the page was given, in that order and nothing else."""
+    expect(page.get_by_text(re.compile("^[a-z]+: coded"))).to_have_text(list(events))
 
 
 def play(card: Locator) -> None:
@@ -454,3 +473,333 @@ def test_showing_actions_and_playing_move_nothing(page: Page, origin: str) -> No
     expect_state(cards.first, "playing")
     cards.nth(1).hover()
     assert cards.evaluate_all(boxes) == before
+
+
+def test_a_thumb_is_pressed_at_once_and_taken_back_by_the_next_click(
+    page: Page, origin: str
+) -> None:
+    open_case(page, origin, "ranked")
+    card = segment_card(page, 20)
+    card.hover()
+    # Read in the same breath as the click, before any server could have answered.
+    at_once = "thumb => { thumb.click(); return thumb.getAttribute('aria-pressed') }"
+    assert thumb(card, "Good match").evaluate(at_once) == "true"
+    expect_asked(page, "liked: coded.mp4-visual-20000")
+    expect_pressed(card, good=True)
+    thumb(card, "Bad match").click()
+    expect_asked(page, "liked: coded.mp4-visual-20000", "disliked: coded.mp4-visual-20000")
+    expect_pressed(card, bad=True)
+    thumb(card, "Bad match").click()
+    expect(page.get_by_text("unmarked: coded.mp4-visual-20000")).to_be_visible()
+    expect_pressed(card)
+
+
+def test_a_pressed_thumb_is_seen_without_hovering_and_the_others_are_not(
+    page: Page, origin: str
+) -> None:
+    open_case(page, origin, "ranked")
+    card = segment_card(page, 20)
+    card.hover()
+    thumb(card, "Bad match").click()
+    expect_asked(page, "disliked: coded.mp4-visual-20000")
+    page.mouse.move(2, 2)
+    expect(thumb(card, "Bad match")).to_have_css("opacity", "1")
+    expect(thumb(card, "Good match")).to_have_css("opacity", "0")
+
+
+def test_a_server_that_answers_with_other_marks_is_right(page: Page, origin: str) -> None:
+    page.goto(f"{origin}/?case=longer&stubborn=yes")
+    card = segment_card(page, 4)
+    expect_pressed(card, bad=True)
+    at_once = "thumb => { thumb.click(); return thumb.getAttribute('aria-pressed') }"
+    assert thumb(card, "Good match").evaluate(at_once) == "true"
+    expect_asked(page, "liked: coded.mp4-visual-4000")
+    expect_pressed(card, bad=True)
+
+
+def test_quick_marks_on_many_cards_all_reach_the_page_in_order(page: Page, origin: str) -> None:
+    cards = open_case(page, origin, "ranked")
+    cards.evaluate_all("all => all.forEach((card) => card.querySelector('.up').click())")
+    starts = (4, 12, 20, 28, 36, 44)
+    expect_asked(page, *(f"liked: coded.mp4-visual-{start}000" for start in starts))
+    for start in starts:
+        expect_pressed(segment_card(page, start), good=True)
+
+
+def test_keys_mark_a_card_and_ask_for_more_and_less_of_it(page: Page, origin: str) -> None:
+    open_case(page, origin, "ranked")
+    card = segment_card(page, 20)
+    card.focus()
+    asked: list[str] = []
+    for key, action in [
+        ("+", "liked"),
+        ("-", "disliked"),
+        ("-", "unmarked"),
+        ("m", "similar"),
+        ("l", "unlike"),
+    ]:
+        page.keyboard.press(key)
+        asked.append(f"{action}: coded.mp4-visual-20000")
+        expect_asked(page, *asked)
+        expect(card).to_be_focused()
+
+
+def test_less_like_this_reaches_python(page: Page, origin: str) -> None:
+    card = open_case(page, origin).nth(2)
+    card.hover()
+    card.get_by_role("button", name="Less like this").click()
+    expect_asked(page, "unlike: coded.mp4-visual-2000")
+
+
+def test_every_action_has_a_name_and_a_tooltip_and_is_reached_by_tab(
+    page: Page, origin: str
+) -> None:
+    card = open_case(page, origin, "ranked").first
+    card.focus()
+    for name, key in [
+        ("More like this", " (M)"),
+        ("Less like this", " (L)"),
+        ("Copy link to this time", ""),
+        ("Good match", " (+)"),
+        ("Bad match", " (-)"),
+    ]:
+        page.keyboard.press("Tab")
+        button = card.get_by_role("button", name=name, exact=True)
+        expect(button).to_be_focused()
+        expect(button).to_have_attribute("title", name + key)
+        expect(button).to_have_css("opacity", "1")
+
+
+def test_thumbs_are_there_without_a_mouse_and_a_tap_brings_the_rest(
+    browser: Browser, origin: str
+) -> None:
+    phone = browser.new_context(
+        viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True
+    )
+    page = phone.new_page()
+    card = open_case(page, origin, "ranked").first
+    similar = card.get_by_role("button", name="More like this")
+    expect(similar).to_be_hidden()
+    thumb(card, "Good match").tap()
+    expect_asked(page, "liked: coded.mp4-visual-4000")
+    other = segment_card(page, 12)
+    other.locator(".picture").tap(position={"x": 100, "y": 120})
+    expect_state(other, "playing")
+    other.get_by_role("button", name="More like this").tap()
+    expect_asked(page, "liked: coded.mp4-visual-4000", "similar: coded.mp4-visual-12000")
+    phone.close()
+
+
+def test_a_paused_player_offers_to_search_with_its_frame(page: Page, origin: str) -> None:
+    card = open_case(page, origin, "longer").first
+    frame = card.get_by_role("button", name="Search with this frame")
+    expect(frame).to_be_hidden()
+    play(card)
+    expect_state(card, "playing")
+    card.press("Space")
+    expect_state(card, "paused")
+    page.mouse.move(2, 2)
+    frame.click()
+    expect_asked(page, f"frame: coded.mp4-visual-4000 at {current_time(card)}")
+
+
+def test_searching_with_a_frame_pauses_a_running_player(page: Page, origin: str) -> None:
+    card = open_case(page, origin, "longer").nth(1)
+    card.focus()
+    card.press("f")  # nothing plays yet
+    card.press("Enter")
+    expect_state(card, "playing")
+    card.press("f")
+    expect_state(card, "paused")
+    expect_asked(page, f"frame: coded.mp4-visual-20000 at {current_time(card)}")
+
+
+def test_a_new_rank_keeps_the_cards_their_posters_their_player_and_the_focus(
+    page: Page, origin: str
+) -> None:
+    cards = open_case(page, origin, "ranked")
+    expect(page.locator('[data-testid="moment"][data-poster="ready"]')).to_have_count(cards.count())
+    playing, marked = segment_card(page, 20), segment_card(page, 44)
+    play(playing)
+    expect_state(playing, "playing")
+    cards.evaluate_all("all => { window.nodes = new Map(all.map((c) => [c.dataset.id, c])) }")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    marked.focus()
+    page.keyboard.press("+")
+    expect(cards.first).to_have_attribute("data-start", "44")
+    expect(marked).to_be_focused()
+    assert cards.evaluate_all("all => all.every((c) => window.nodes.get(c.dataset.id) === c)")
+    expect_state(playing, "playing")
+    assert not [url for url in asked if "/poster/" in url or "/video/" in url]
+    # The playing card is moved as well as moved past.
+    playing.focus()
+    page.keyboard.press("+")
+    expect(cards.nth(0)).to_have_attribute("data-start", "20")
+    expect_state(playing, "playing")
+    expect(playing).to_be_focused()
+
+
+def test_the_focus_on_a_button_survives_the_move_of_its_card(page: Page, origin: str) -> None:
+    cards = open_case(page, origin, "ranked")
+    card = segment_card(page, 36)
+    card.hover()
+    thumb(card, "Good match").click()
+    expect(cards.first).to_have_attribute("data-start", "36")
+    expect(thumb(card, "Good match")).to_be_focused()
+
+
+def test_a_moment_keeps_its_card_when_another_of_its_segments_becomes_the_best(
+    page: Page, origin: str
+) -> None:
+    cards = open_case(page, origin, "merged")
+    cards.first.evaluate("card => { window.node = card }")
+    cards.first.hover()
+    thumb(cards.first, "Good match").click()
+    expect(cards.first).to_have_attribute("data-id", "coded.mp4-visual-6000")
+    assert cards.first.evaluate("card => card === window.node")
+    expect_pressed(cards.first, good=True)
+    thumb(cards.first, "Good match").click()
+    expect_asked(page, "liked: coded.mp4-visual-4000", "unmarked: coded.mp4-visual-4000")
+
+
+@pytest.mark.parametrize(("motion", "glides"), [("no-preference", True), ("reduce", False)])
+def test_cards_glide_to_their_places_unless_less_motion_is_wanted(
+    page: Page, origin: str, motion: Any, glides: bool
+) -> None:
+    page.emulate_media(reduced_motion=motion)
+    cards = open_case(page, origin, "ranked")
+    page.evaluate(
+        """() => {
+          window.glides = [];
+          const animate = Element.prototype.animate;
+          Element.prototype.animate = function (frames, options) {
+            window.glides.push(options.duration);
+            return animate.call(this, frames, options);
+          };
+        }"""
+    )
+    segment_card(page, 20).focus()
+    page.keyboard.press("+")
+    expect(cards.first).to_have_attribute("data-start", "20")
+    durations = page.evaluate("glides")
+    assert len(durations) == (3 if glides else 0)
+    assert all(duration < 150 for duration in durations)
+
+
+def spans_of_pair(page: Page) -> list[list[float]]:
+    """How far a player got between its jumps: the first and the last second of each stretch."""
+    stretches: list[list[float]] = page.evaluate("stretches")
+    return stretches
+
+
+WATCH_STRETCHES = """video => {
+  window.stretches = [[video.currentTime, video.currentTime]];
+  const see = () => {
+    const now = video.currentTime;
+    const last = window.stretches.at(-1);
+    if (now - last[1] > 1 || now < last[1]) window.stretches.push([now, now]);
+    else last[1] = now;
+    requestAnimationFrame(see);
+  };
+  see();
+}"""
+
+
+def test_a_pair_plays_its_first_half_then_its_second_and_stops(page: Page, origin: str) -> None:
+    card = open_case(page, origin, "pairs").first
+    play(card)
+    expect_state(card, "playing")
+    card.locator("video").evaluate(WATCH_STRETCHES)
+    expect_state(card, "finished")
+    first, second = spans_of_pair(page)
+    assert page.evaluate("starts[0].time") == pytest.approx(12.2, abs=0.05)
+    assert first[1] == pytest.approx(12.8, abs=0.15)
+    assert second == pytest.approx([31.4, 32.0], abs=0.15)
+    assert 0 <= current_time(card) - 32.0 <= 0.1
+    # Again from the start of the first, not of the second.
+    card.get_by_role("button", name="Replay").click()
+    card.locator("video").evaluate(WATCH_STRETCHES)
+    expect_state(card, "finished")
+    assert [stretch[0] for stretch in spans_of_pair(page)][-2:] == pytest.approx(
+        [12.2, 31.4], abs=0.3
+    )
+
+
+def test_halves_with_nothing_between_them_play_without_a_jump(page: Page, origin: str) -> None:
+    card = open_case(page, origin, "pairs").nth(1)
+    play(card)
+    expect_state(card, "playing")
+    card.locator("video").evaluate(
+        "video => { window.jumps = 0; video.addEventListener('seeking', () => (jumps += 1)) }"
+    )
+    expect_state(card, "finished")
+    assert page.evaluate("jumps") == 0
+    assert 0 <= current_time(card) - 7.2 <= 0.1
+
+
+def test_either_half_of_a_pair_can_be_played_by_its_label(page: Page, origin: str) -> None:
+    card = open_case(page, origin, "pairs").nth(2)
+    first = card.get_by_role("button", name="Play A, 0:20 to 0:24, of Frame numbers")
+    second = card.get_by_role("button", name="Play B, 0:40 to 0:44, of Frame numbers")
+    second.press("Enter")
+    expect_state(card, "playing")
+    expect(second).to_have_attribute("aria-current", "true")
+    page.wait_for_function("starts.length === 1")
+    assert page.evaluate("starts[0].time") == pytest.approx(40.0, abs=0.05)
+    first.click()
+    expect(first).to_have_attribute("aria-current", "true")
+    expect(second).not_to_have_attribute("aria-current", "true")
+    assert 20 <= current_time(card) < 24
+
+
+def test_a_pair_shows_both_times_and_how_far_it_is(page: Page, origin: str) -> None:
+    card = open_case(page, origin, "pairs").nth(2)
+    expect(
+        page.get_by_role("article", name="Frame numbers, 0:20 to 0:24, then 0:40 to 0:44")
+    ).to_have_count(1)
+    expect(card.locator(".span")).to_have_text(["0:20–0:24", "0:40–0:44"])
+    expect(card.locator(".time")).to_be_hidden()
+    widths = "bars => bars.map((bar) => bar.offsetWidth / bar.parentElement.offsetWidth)"
+    assert card.locator(".done").evaluate_all(widths) == [0, 0]
+    card.get_by_role("button", name="Play B").click()
+    expect_state(card, "playing")
+    card.press("Space")
+    expect_state(card, "paused")
+    done, running = card.locator(".done").evaluate_all(widths)
+    assert done == 1
+    assert running == pytest.approx((current_time(card) - 40) / 4, abs=0.05)
+    card.press("Escape")
+    assert card.locator(".done").evaluate_all(widths) == [0, 0]
+
+
+def test_the_preview_of_a_pair_shows_both_halves_again_and_again(page: Page, origin: str) -> None:
+    card = open_case(page, origin, "pairs").first
+    card.hover()
+    expect_state(card, "preview")
+    card.locator("video").evaluate(WATCH_STRETCHES)
+    page.wait_for_function("stretches.length === 4")
+    starts = [stretch[0] for stretch in spans_of_pair(page)[1:3]]
+    assert starts == pytest.approx([31.4, 12.2], abs=0.15)
+
+
+def test_the_grid_tells_how_long_it_took_to_draw(page: Page, origin: str) -> None:
+    cards = open_case(page, origin, "ranked")
+    grid = page.locator(".grid")
+    expect(grid).to_have_attribute("data-drawn-ms", re.compile(r"^\d+$"))
+    took = grid.get_attribute("data-drawn-ms")
+    expect(page.locator(".footer")).to_have_text(f"found in 5 msdrawn in {took} ms")
+    grid.evaluate("grid => delete grid.dataset.drawnMs")
+    page.get_by_text("Backwards").click()
+    expect(cards.first).to_have_attribute("data-start", "44")
+    expect(grid).to_have_attribute("data-drawn-ms", re.compile(r"^\d+$"))
+
+
+def test_relevance_can_be_measured_against_the_best_of_another_page(
+    page: Page, origin: str
+) -> None:
+    share = "fill => fill.offsetWidth / fill.parentElement.offsetWidth"
+    card = open_case(page, origin, "longer").first
+    assert card.locator(".fill").evaluate(share) == 1
+    page.goto(f"{origin}/?case=longer&top=0.8")
+    assert card.locator(".fill").evaluate(share) == pytest.approx(0.5 / 0.8, abs=0.01)
