@@ -150,7 +150,10 @@ class IngestQueue:
     def pause(self) -> None:
         """Begins no further job until `resume`, also after a restart; what runs goes on."""
         self._state.set_preference(_PAUSED_BY_USER, "yes")
-        self._stop(Pause("user"))
+        with self._changed:
+            # Whatever stopped it before: only its user lets it go on from here.
+            self.paused = Pause("user")
+            self._changed.notify_all()
 
     def resume(self) -> None:
         """Goes on, whatever the reason of the pause was."""
@@ -268,8 +271,8 @@ class IngestQueue:
             case BudgetExceeded(scope="month", price=price):
                 self._put_back(job, Pause("budget", error.message, error.hint, price))
             case BudgetExceeded(scope="run"):
-                self._state.hold_run(job.run, error.message)
                 self._put_back(job)
+                self._state.hold_run(job.run, error.message)
             case EmbedderRejected() | QuotaExceeded() | ConfigurationError():
                 # Every other job would meet the same: one pause instead of a thousand failures.
                 self._put_back(job, Pause("service", error.message, error.hint))
@@ -308,7 +311,9 @@ class IngestQueue:
 
     def _ingest(self, job: Job) -> None:
         source = self._intake.look(job.source)
-        job = replace(job, video_id=source.video_id, minutes=source.minutes)
+        # An address that is silent now may have told its length before, to a review.
+        minutes = job.minutes if source.minutes is None else source.minutes
+        job = replace(job, video_id=source.video_id, minutes=minutes)
         self._state.update_job(
             job.id, stage=Stage.PROBING, video_id=job.video_id, minutes=job.minutes
         )
@@ -330,15 +335,8 @@ class IngestQueue:
         logger.info("job %s is ready", job.id)
 
     def _resume(self, job: Job) -> dict[str, str]:
-        """Where this job stopped, or else where an earlier one of the same video did."""
-        own = self._state.checkpoint(job.id)
-        if own:
-            return own
-        adopted = self._ledger.resumable(job.video_id)
-        if adopted:
-            logger.info("job %s goes on with what was paid for before", job.id)
-            self._ledger.save_video(job, job.minutes)
-        return adopted
+        """Where the video was paid for, be it by an earlier job, or else where this job stopped."""
+        return self._ledger.resumable(job.video_id) or self._state.checkpoint(job.id)
 
     def _stop_if_asked(self, job: Job) -> None:
         # In this order: a job that was cancelled must not be adopted by the next start.
@@ -392,9 +390,13 @@ class IngestQueue:
                 embedded = [_embedded(s, vectors[s.id]) for s in known.segments]
                 self._store.upsert(video.id, video.category, video.added_at, embedded)
             self._shelf.put(replace(known, video=video, path=path))
+        self._note_saving(job, video)
+        return True
+
+    def _note_saving(self, job: Job, video: Video) -> None:
+        """What a job that did not have to pay for its video would have cost."""
         if self._embedder.remote and job.id not in self._ledger.costs([job.id]):
             self._ledger.save_video(job, video.duration and video.duration / 60)
-        return True
 
     def _keep(self, job: Job, source: Source, embedded: Sequence[EmbeddedSegment]) -> None:
         """Vectors first, the record second: a crash in between leaves rows that nobody shows, and
@@ -410,8 +412,9 @@ class IngestQueue:
                 self._store.delete(list({s.id for s in known.segments} - {s.id for s in segments}))
             stored = self._record(job, source, segments, added_at)
             self._shelf.put(stored)
-        if job.minutes is None and stored.video.duration is not None:
-            self._ledger.settle(job.id, stored.video.duration / 60)
+        if stored.video.duration is not None:
+            self._ledger.settle(job.video_id, stored.video.duration / 60)
+        self._note_saving(job, stored.video)
 
     def _record(
         self, job: Job, source: Source, segments: Sequence[Segment], added_at: datetime

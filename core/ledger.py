@@ -27,6 +27,8 @@ from core.models import Job, LedgerEntry, Spending
 # The service keeps results for seven days; the last hours are left to the clocks.
 _RESULTS_KEPT_SEC = 7 * 24 * 3600 - 6 * 3600
 _WHAT_CHARS = 200
+# Less than any call costs: a sum that meets a budget exactly may come out a hair above it.
+_ROUNDING = 1e-9
 COLUMNS = (
     "at",
     "kind",
@@ -92,24 +94,27 @@ class Ledger:
         run_budget: float | None,
     ) -> None:
         """Writes, completes or takes back the row of a charge, and the job's checkpoint with it:
-        both or neither, whenever the process dies.
+        both or neither, whenever the process dies. A charge that another job of the video had left
+        unclear becomes that of the job that goes on with it.
 
         Raises:
             BudgetExceeded: for a new charge that would pass a budget; nothing was written.
         """
         with self._paying:
-            if not charge.void and not self._has(charge.id):
+            is_new = not (charge.void or charge.fruitless or self._has(charge.id))
+            if is_new:
                 self._check_job(job, self.price_of(job.minutes), run_budget)
                 # An earlier task of this video failed, or there would be no new one.
                 self.drop(job.video_id)
             with self._session() as session:
-                known = session.get(LedgerRow, charge.id)
-                if not charge.void:
-                    row = known or self._row_of(job, charge)
-                    row.task_id, row.resume = charge.task_id, dict(checkpoint)
-                    session.add(row)
-                elif known is not None:
-                    session.delete(known)
+                if is_new:
+                    session.add(self._row_of(job, charge))
+                row = session.get(LedgerRow, charge.id)
+                if row is not None and charge.void:
+                    session.delete(row)
+                elif row is not None:
+                    row.job_id, row.run, row.task_id = job.id, job.run, charge.task_id
+                    row.resume = {} if charge.fruitless else dict(checkpoint)
                 job_row = session.get(JobRow, job.id)
                 if job_row is not None:
                     job_row.checkpoint = dict(checkpoint)
@@ -120,16 +125,17 @@ class Ledger:
 
     def _row_of(self, job: Job, charge: Charge) -> LedgerRow:
         row = self._row("video", job.title, job.minutes, self.price_of(job.minutes))
-        row.id, row.job_id, row.run, row.video_id = charge.id, job.id, job.run, job.video_id
+        row.id, row.video_id = charge.id, job.video_id
         return row
 
-    def settle(self, job_id: str, minutes: float) -> None:
-        """Fills in the length of a video that was unknown when it was paid for."""
+    def settle(self, video_id: str, minutes: float) -> None:
+        """Fills in the length of a video where it was unknown when it was paid for."""
         with self._session() as session:
             session.execute(
                 update(LedgerRow)
                 .where(
-                    LedgerRow.job_id == job_id,
+                    LedgerRow.collection == self._collection,
+                    LedgerRow.video_id == video_id,
                     LedgerRow.saved.is_(False),
                     LedgerRow.minutes.is_(None),
                 )
@@ -301,7 +307,7 @@ class Ledger:
             )
         self._check_month(price)
         spent = self._spent(LedgerRow.run == job.run) if run_budget is not None else 0.0
-        if run_budget is not None and spent + price > run_budget:
+        if run_budget is not None and spent + price > run_budget + _ROUNDING:
             raise BudgetExceeded(
                 f"This run has a budget of {self._money(run_budget)}; {self._money(spent)} of it "
                 f"is spent, and the next video costs {self._money(price)}.",
@@ -315,7 +321,7 @@ class Ledger:
         if budget is None or not price:
             return
         spent = self._spent(LedgerRow.at >= _month_start().timestamp())
-        if spent + price > budget:
+        if spent + price > budget + _ROUNDING:
             raise BudgetExceeded(
                 f"This month has a budget of {self._money(budget)}; {self._money(spent)} of it is "
                 f"spent, and the next call costs {self._money(price)}.",

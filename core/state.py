@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from core.database import UNFINISHED, Database, JobRow, PreferenceRow, VideoRow
 from core.models import Job, Segment, Stage, Video
@@ -112,9 +112,12 @@ class State:
                 session.delete(row)
 
     def path_in_use(self, path: Path) -> bool:
-        """Whether a video of any collection, or a job that may still run, is made from this file."""
+        """Whether a video of any collection that is to stay, or a job that may still run, is made
+        from this file."""
         with self._session() as session:
-            videos = select(VideoRow.id).where(VideoRow.path == str(path))
+            videos = select(VideoRow.id).where(
+                VideoRow.path == str(path), VideoRow.removing.is_(False)
+            )
             jobs = select(JobRow.id).where(
                 JobRow.source == str(path), JobRow.stage != Stage.READY.value
             )
@@ -355,22 +358,19 @@ class State:
                 row.priority = (highest or 0) + 1
 
     def hold_run(self, run: str, reason: str) -> None:
-        """Keeps the queued jobs of a run from being started."""
-        self._set_for_run(run, held=reason)
+        """Keeps the queued jobs of a run from being started; what runs goes on."""
+        self._set_for_run(run, JobRow.stage == Stage.QUEUED.value, held=reason)
 
     def release_run(self, run: str, max_cost: float | None) -> None:
-        """Gives a run another budget and lets its jobs be started."""
+        """Gives a run another budget, also for jobs that are tried again later, and lets its jobs
+        be started."""
         self._set_for_run(run, held="", max_cost=max_cost)
 
-    def _set_for_run(self, run: str, **values: object) -> None:
+    def _set_for_run(self, run: str, *which: ColumnElement[bool], **values: object) -> None:
         with self._session() as session:
             session.execute(
                 update(JobRow)
-                .where(
-                    JobRow.collection == self._collection,
-                    JobRow.run == run,
-                    JobRow.stage.in_(UNFINISHED),
-                )
+                .where(JobRow.collection == self._collection, JobRow.run == run, *which)
                 .values(**values)
                 .execution_options(synchronize_session=False)
             )

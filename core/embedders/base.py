@@ -45,13 +45,14 @@ class Charge:
     """A call for a video that will be billed.
 
     Reported before the call leaves, so that the budget can refuse it and the ledger knows of it
-    whatever happens next; again with its `task_id`; and as `void` when the service refused it, so
-    that nothing is billed.
+    whatever happens next; again with its `task_id`; as `void` when the service refused it, so that
+    nothing is billed; and as `fruitless` when its task failed, so that it has no result to fetch.
     """
 
     id: str
     task_id: str = ""
     void: bool = False
+    fruitless: bool = False
 
 
 @dataclass(frozen=True, slots=True)

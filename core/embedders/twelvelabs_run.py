@@ -80,7 +80,9 @@ class Run:
 
     def forget_task(self) -> None:
         """The task came to nothing; the next run asks for another, under another charge."""
-        self.save(task_id="", asked_at="", charge_id="")
+        charge_id = self.saved("charge_id")
+        charge = Charge(charge_id, self.saved("task_id"), fruitless=True) if charge_id else None
+        self.save(charge, task_id="", asked_at="", charge_id="")
 
     def age(self) -> float:
         """Seconds since its task was asked for; 0 when that is not known."""
