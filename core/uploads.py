@@ -182,10 +182,14 @@ class Uploads:
                     self._forget(upload)
 
     def discard(self, path: str | Path | None) -> None:
-        """Deletes a copy of ours that nothing needs any more; any other file stays."""
+        """Deletes a copy of ours that nothing needs any more; any other file stays. A disk that
+        refuses this is only logged."""
         if isinstance(path, Path) and path.parent.parent == self._copies:
             with self._lock:
-                self._delete_unused(path)
+                try:
+                    self._delete_unused(path)
+                except OSError as error:
+                    logger.warning("%s cannot be deleted: %s", path, error)
 
     # Below, the lock is held.
 
