@@ -35,6 +35,7 @@ bench: $(DEV) chromium ## print every figure of the README
 	$(BIN)/python -m samples.evaluate
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.local_embedder
+	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.fresh
 
