@@ -231,7 +231,6 @@ def _for_all(library: Library, state: QueueState, stages: frozenset[Stage]) -> N
             help="Takes what has finished, failed or was cancelled off this list. "
             "The videos of the library stay.",
         ):
-            with errors_shown(), st.spinner("Taking them off the list"):
-                for job in library.jobs(over):
-                    library.forget(job.id)
+            with errors_shown():
+                library.forget_all(over)
             st.rerun()

@@ -310,7 +310,7 @@ class Ledger:
         if run_budget is not None and spent + price > run_budget + _ROUNDING:
             raise BudgetExceeded(
                 f"This run has a budget of {self._money(run_budget)}; {self._money(spent)} of it "
-                f"is spent, and the next video costs {self._money(price)}.",
+                f"is spent, and the next video costs about {self._money(price)}.",
                 "Raise the budget of the run to go on.",
                 scope="run",
                 price=price,
@@ -324,7 +324,7 @@ class Ledger:
         if spent + price > budget + _ROUNDING:
             raise BudgetExceeded(
                 f"This month has a budget of {self._money(budget)}; {self._money(spent)} of it is "
-                f"spent, and the next call costs {self._money(price)}.",
+                f"spent, and the next call costs about {self._money(price)}.",
                 "Raise the month's budget to go on.",
                 scope="month",
                 price=price,

@@ -26,7 +26,7 @@ from core.embedders.base import Embedder, unit_vector
 from core.errors import MediaError, RecipeError
 from core.forecast import batch_fraction, batch_remaining_sec, pace, remaining_sec
 from core.ingest import IngestQueue
-from core.intake import Intake, default_title, normal_source, valid_text
+from core.intake import Intake, default_title, is_url, normal_source, valid_text
 from core.ledger import Ledger, Query
 from core.lock import DataDirLock
 from core.models import (
@@ -299,6 +299,14 @@ class Library:
         if job is not None and job.stage.finished:
             self._state.forget_job(job_id)
             self.uploads.discard(Path(job.source))
+
+    def forget_all(self, stages: Collection[Stage]) -> None:
+        """Takes every job in these stages off the list, but for unfinished ones."""
+        finished = {stage for stage in stages if stage.finished}
+        sources = [job.source for job in self._state.jobs(finished) if not is_url(job.source)]
+        self._state.forget_jobs(finished)
+        for source in sources:
+            self.uploads.discard(Path(source))
 
     def spending(self) -> Spending:
         """What was spent, what the waiting jobs will cost, and what the caches saved."""

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 
 from core.database import UNFINISHED, Database, JobRow, PreferenceRow, VideoRow
 from core.models import Job, Segment, Stage, Video
@@ -404,6 +404,15 @@ class State:
             row = session.get(JobRow, job_id)
             if row is not None:
                 session.delete(row)
+
+    def forget_jobs(self, stages: Collection[Stage]) -> None:
+        with self._session() as session:
+            session.execute(
+                delete(JobRow).where(
+                    JobRow.collection == self._collection,
+                    JobRow.stage.in_([stage.value for stage in stages]),
+                )
+            )
 
     # Preferences
 

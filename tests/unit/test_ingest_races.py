@@ -360,6 +360,20 @@ def test_a_download_of_a_dying_process_is_cleared_away(gate: Gate, settings: Set
     assert not half_download.exists()
 
 
+def test_dismissing_all_that_failed_deletes_their_uploads_and_leaves_what_runs(
+    library: Library, gate: Gate, clip: Path
+) -> None:
+    notes = [uploaded(library, f"{n}.mp4", f"note {n}".encode()) for n in range(3)]
+    assert done(library, library.add(notes)) == [Stage.FAILED] * 3
+    (running,) = library.add([clip])
+    gate.wait_until_begun()
+    library.forget_all(set(Stage))
+    assert [job.id for job in library.jobs()] == [running.id]
+    assert not any(note.exists() for note in notes)
+    gate.open.set()
+    assert done(library, [running]) == [Stage.READY]
+
+
 # Texts
 
 
