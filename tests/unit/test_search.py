@@ -187,6 +187,7 @@ spot = st.tuples(st.sampled_from("ab"), st.integers(0, 30), st.integers(1, 4), s
     st.lists(spot, max_size=30, unique_by=lambda s: s[:2]),
     st.integers(0, 20),
 )
+@settings(deadline=None)
 def test_the_pairs_are_those_that_looking_at_all_of_them_finds(
     first: list[tuple[str, int, int, int]], second: list[tuple[str, int, int, int]], within: int
 ) -> None:
@@ -374,6 +375,25 @@ def test_paging_repeats_and_loses_no_moment(
         more = found.more
     assert [m.best.segment.id for m in shown] == [m.best.segment.id for m in whole.moments]
     assert [m.rank for m in shown] == list(range(1, len(shown) + 1))
+
+
+def test_the_last_page_that_the_engine_can_give_says_so(
+    crowd: VectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The real limit would take minutes to fill.
+    monkeypatch.setattr("core.search.MAX_LIMIT", 200)
+    filters = Filters(categories=("endless",))
+    shown: list[Moment] = []
+    more = True
+    while more:
+        page = find_moments(ranking(crowd, filters), limit=2, offset=len(shown))
+        assert page.at_limit == (not page.more)
+        shown += page.moments
+        more = page.more
+    assert sum(len(moment.hits) for moment in shown) <= 200
+    assert [moment.start_offset_sec for moment in shown] == list(range(0, 200, 30))
+    clear = Filters(categories=("endless",), min_score=0.9)
+    assert not find_moments(ranking(crowd, clear), limit=50, offset=0).at_limit
 
 
 def test_a_then_pairs_the_best_thousand_of_either_side_and_says_so(crowd: VectorStore) -> None:
