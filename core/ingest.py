@@ -335,8 +335,12 @@ class IngestQueue:
         logger.info("job %s is ready", job.id)
 
     def _resume(self, job: Job) -> dict[str, str]:
-        """Where the video was paid for, be it by an earlier job, or else where this job stopped."""
-        return self._ledger.resumable(job.video_id) or self._state.checkpoint(job.id)
+        """Where the video was paid for, be it by an earlier job, or else where this job stopped;
+        nothing when that was for segments of another length."""
+        paid = self._ledger.resumable(job.video_id)
+        if paid or self._ledger.paid_for_other_segments(job.id):
+            return paid
+        return self._state.checkpoint(job.id)
 
     def _stop_if_asked(self, job: Job) -> None:
         # In this order: a job that was cancelled must not be adopted by the next start.

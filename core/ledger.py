@@ -160,6 +160,17 @@ class Ledger:
             ).first()
             return {} if row is None else dict(row.resume)
 
+    def paid_for_other_segments(self, job_id: str) -> bool:
+        """Whether the last charge of this job is for segments of another length than now."""
+        with self._session() as session:
+            segment_sec = session.scalar(
+                select(LedgerRow.segment_sec)
+                .where(_PAID, LedgerRow.job_id == job_id)
+                .order_by(LedgerRow.at.desc())
+                .limit(1)
+            )
+            return segment_sec not in {None, self._segment_sec}
+
     def drop(self, video_id: str) -> None:
         """No result of this video is to be fetched again: it is gone, useless, or not wanted."""
         with self._session() as session:

@@ -258,6 +258,18 @@ def test_an_outage_leaves_one_charge_which_goes_to_the_job_that_gets_the_result(
         assert saved(library) == []
 
 
+def test_a_running_job_that_finds_another_segment_length_after_a_restart_makes_such_segments(
+    world: World, clip: Path
+) -> None:
+    with world.library(segment_sec=4) as library:
+        begun(world, library, world.url("red-car", clip))
+    world.service.polls_needed = 0
+    with world.library(segment_sec=2) as library:
+        assert stages(done(library, library.jobs())) == [Stage.READY]
+        assert rows_stored(library) == library.videos()[0].segments == 4
+        assert len(world.service.tasks) == len(charged(library)) == 2
+
+
 # Results that are gone
 
 
