@@ -370,7 +370,9 @@ class Library:
         limit: int = 24,
         offset: int = 0,
     ) -> SearchResult:
-        """The moments that answer a recipe best, from `offset` (counted from 0) on, at most `limit`.
+        """The moments that answer a recipe best, from `offset` (counted from 0) on, at most `limit`;
+        of a recipe with `then` pairs of moments. While the library stays as it is, pages that go on
+        where the last one ended repeat and lose none.
 
         Raises:
             RecipeError: empty, too long, cancelled out, or an unknown segment.
