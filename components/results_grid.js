@@ -92,7 +92,7 @@ class Grid {
     this.arrange(cards.map((card) => card.element));
     cards.forEach((card, index) => card.show(moments[index], cards.length, index + 1));
 
-    for (const card of cards) if (places.has(card)) card.glideFrom(places.get(card));
+    this.glide(places);
     if (focusedAt >= 0) this.keepFocus(focused, focusedAt);
     this.element.toggleAttribute("data-why", moments.some((moment) => moment.why));
     this.root.querySelector(".footnote").textContent = footnote;
@@ -119,6 +119,16 @@ class Grid {
     const still = elements.indexOf(this.player?.card.element);
     if (still > 0) elements[still].before(...elements.slice(0, still));
     this.element.append(...elements.slice(still + 1));
+  }
+
+  /** Lets the cards that stay move from where they were to where they are now. */
+  glide(places) {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    const stayed = this.cards.filter((card) => places.has(card));
+    // All are measured before the first is touched: the browser then lays them out only once.
+    for (const card of stayed) card.glide?.cancel();
+    const moves = stayed.map((card) => [card, places.get(card), card.place]);
+    for (const [card, before, now] of moves) card.glideFrom(before, now);
   }
 
   /** An element that was moved has lost the focus; of one that is gone its successor gets it. */
@@ -223,11 +233,13 @@ class Card {
     this.grid = grid;
     this.element = element;
     this.moment = { segments: [] };
+    this.hovered = false;
     this.hover = 0;
     this.glide = null;
     this.preparePoster();
     this.prepareButtons();
-    element.addEventListener("pointerenter", (event) => this.enter(event));
+    // A card that slides under a resting pointer was not chosen: it is entered, but nothing moves.
+    element.addEventListener("pointermove", (event) => this.hovered || this.enter(event));
     element.addEventListener("pointerleave", () => this.leave());
   }
 
@@ -368,12 +380,9 @@ class Card {
     return true;
   }
 
-  /** Moves from where the card was, before the data changed, to where it is. */
-  glideFrom(before) {
-    this.glide?.cancel();
-    const now = this.place;
+  glideFrom(before, now) {
     const [x, y] = [before.left - now.left, before.top - now.top];
-    if ((!x && !y) || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    if (!x && !y) return;
     const from = { transform: `translate(${x}px, ${y}px)` };
     this.glide = this.element.animate([from, { transform: "none" }], {
       duration: GLIDE_MS,
@@ -412,6 +421,7 @@ class Card {
   }
 
   enter(event) {
+    this.hovered = true;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     if (event.pointerType !== "mouse" || still) return;
     this.hover = setTimeout(() => this.preview(), HOVER_DELAY_MS);
@@ -425,6 +435,7 @@ class Card {
   }
 
   leave() {
+    this.hovered = false;
     clearTimeout(this.hover);
     if (this.player && !this.player.withSound) this.stop();
   }

@@ -649,6 +649,21 @@ def test_the_focus_on_a_button_survives_the_move_of_its_card(page: Page, origin:
     expect(thumb(card, "Good match")).to_be_focused()
 
 
+def test_a_card_that_slides_under_a_resting_mouse_does_not_play(page: Page, origin: str) -> None:
+    page.clock.install()
+    cards = open_case(page, origin, "ranked")
+    card = segment_card(page, 12)
+    card.hover()
+    thumb(card, "Bad match").click()
+    expect(cards.nth(1)).to_have_attribute("data-start", "20")
+    page.clock.run_for(1_000)
+    for index in range(cards.count()):
+        expect_state(cards.nth(index), "idle")
+    # The mouse does lie on it: a move of a pixel is enough.
+    cards.nth(1).hover(position={"x": 60, "y": 60})
+    expect_state(cards.nth(1), "preview")
+
+
 def test_a_moment_keeps_its_card_when_another_of_its_segments_becomes_the_best(
     page: Page, origin: str
 ) -> None:
