@@ -43,7 +43,7 @@ def video(video_id: str) -> Video:
 
 
 # Numbered ones belong to small libraries of their own, further down.
-LIBRARIES = 24
+LIBRARIES = 12
 NAMES = ["a", "b", "endless", *(f"{name}{number}" for number in range(LIBRARIES) for name in "ab")]
 VIDEOS: Mapping[str, Video] = {name: video(name) for name in NAMES}
 EVERYTHING = Filters()
