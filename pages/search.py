@@ -1,20 +1,31 @@
-"""Search: ask, see moments, play, take them away."""
+"""Search: ask, see moments, play, judge, take them away."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import streamlit as st
 
 import samples
-from components import resources
+from components.answer import show_answer
+from components.browser import browser
 from components.feedback import errors_shown, opened_library, show_error
-from components.format import count
 from components.job_list import failures, ingest_progress
-from components.query_form import query_form, reset_filters
-from components.query_state import Asked, Attached, asked, begin
-from components.results_grid import results_grid
-from core import Library, Recipe, SearchResult, SeekpointError
+from components.query_form import (
+    add_picture,
+    add_popover,
+    filters_popover,
+    help_popover,
+    search_box,
+)
+from components.query_state import (
+    asked,
+    begin,
+    complaint,
+    follow_address,
+    pending_address,
+)
+from components.recipe_chips import recipe_chips
+from components.saved_searches import searches_button
+from core import Library, MediaError, SeekpointError
 
 _EXAMPLES = ("a person walking", "a car on a street", "a city at night", "water", "a dog")
 
@@ -42,54 +53,51 @@ def _suggestions(library: Library) -> None:
     sample_titles = {sample.title for sample in samples.sample_sources()}
     has_samples = any(video.title in sample_titles for video in library.videos())
     examples = samples.suggested_queries() if has_samples else _EXAMPLES
-    st.pills("Try one of these", examples, key="search_example", on_change=_ask_example)
+    st.pills(
+        "Try one of these",
+        examples,
+        key="search_example",
+        on_change=_ask_example,
+        args=(library,),
+    )
 
 
-def _ask_example() -> None:
+def _ask_example(library: Library) -> None:
     chosen = st.session_state["search_example"]
     if chosen:
         st.session_state["search_example"] = None
-        begin(Asked(text=chosen))
+        begin(library, asked().retyped(chosen))
 
 
-def _search(
-    library: Library, recipe: Recipe, question: Asked
-) -> tuple[SearchResult, dict[str, str]]:
-    """The answer and why each moment is in it, kept for redraws of the same search."""
-    key = (recipe, question.filters, question.limit, library.version)
-    if st.session_state.get("search_kept", (None,))[0] != key:
+def _form(library: Library) -> None:
+    """The box, what is beside it, and the chips."""
+    problem: SeekpointError | None = None
+    try:
+        follow_address(library)
+    except SeekpointError as error:
+        problem = error
+    search_box(library)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="search_bar"):
+        add_popover(library)
+        filters_popover(library)
+        searches_button(library)
+        help_popover(library)
+        question = asked()
         try:
-            with st.spinner("Searching"):
-                result = library.search(recipe, filters=question.filters, limit=question.limit)
-                st.session_state["search_kept"] = (key, result, library.why(result))
-        except SeekpointError as error:
-            show_error(error)
-            # Enter on unchanged words reports nothing, so the box alone cannot ask again.
-            st.button("Try again", icon=":material/refresh:")
-            st.stop()
-    _, result, why = st.session_state["search_kept"]
-    return result, why
-
-
-def _results(library: Library, result: SearchResult, why: dict[str, str]) -> None:
-    with st.container(
-        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
-    ):
-        seconds = sum(result.timings.values())
-        st.caption(f"{count(len(result.moments), 'closest moment')} in {seconds:.2f} s")
-        st.download_button(
-            "Export",
-            data=lambda: library.export(result, "csv"),
-            file_name="seekpoint-moments.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-            help="The moments below as CSV",
-        )
-    event = results_grid(result.moments, links=resources.links(), why=why)
-    if event is not None and event.action == "similar":
-        begin(replace(asked(), text="", attached=Attached.moment(event.segment_id)))
+            pasted = browser(
+                address=pending_address(),
+                view=f"{question.page}",
+                can_copy=bool(question.text or question.ingredients),
+            )
+        except MediaError as error:
+            pasted, problem = None, error
+    if pasted is not None:
+        add_picture(library, pasted.content, pasted.suffix, "pasted")
         st.rerun()
+    recipe_chips(library)
+    problem = problem or complaint()
+    if problem is not None:
+        show_error(problem)
 
 
 library = opened_library()
@@ -100,18 +108,12 @@ if not library.videos():
     failures(library)
     st.stop()
 
-question = query_form(library)
+_form(library)
 ingest_progress(library)
 with errors_shown():
-    recipe = question.recipe()
+    recipe = asked().recipe()
 if recipe is None:
     _suggestions(library)
     failures(library)
-    st.stop()
-
-result, why = _search(library, recipe, question)
-if result.moments:
-    _results(library, result, why)
 else:
-    st.markdown("No moment passes these filters.")
-    st.button("Clear the filters", on_click=reset_filters)
+    show_answer(library, recipe)
