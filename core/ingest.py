@@ -95,6 +95,8 @@ class IngestQueue:
         self._busy_videos: set[str] = set()
         # Jobs in a worker's hands: a finished one is still there while it clears up after itself.
         self._running: set[str] = set()
+        for job in state.asked_to_end():
+            self._end_cancelled(job)
         adopted = state.requeue_unfinished()
         if adopted:
             logger.info("%d unfinished jobs of an earlier run go on", adopted)

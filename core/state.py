@@ -380,24 +380,30 @@ class State:
             row = session.get(JobRow, job_id)
             return None if row is None else row.max_cost
 
+    def asked_to_end(self) -> list[Job]:
+        """The unfinished jobs that somebody has cancelled."""
+        wanted = select(JobRow).where(
+            JobRow.collection == self._collection,
+            JobRow.stage.in_(UNFINISHED),
+            JobRow.cancel_asked != "",
+        )
+        with self._session() as session:
+            return [_job(row) for row in session.scalars(wanted)]
+
     def requeue_unfinished(self) -> int:
-        """Puts every job that an earlier process left in mid-way back into the queue, but for
-        those that somebody had cancelled; says how many."""
+        """Puts every job that an earlier process left in mid-way back into the queue; says how
+        many there are to do."""
         with self._session() as session:
             rows = session.scalars(
                 select(JobRow).where(
                     JobRow.collection == self._collection, JobRow.stage.in_(UNFINISHED)
                 )
             ).all()
-            cancelled = [row for row in rows if row.cancel_asked]
             for row in rows:
                 row.stage = Stage.QUEUED.value
                 row.fraction = None
                 row.note = ""
-            for row in cancelled:
-                row.stage = Stage.CANCELLED.value
-                row.finished_at = time.time()
-            return len(rows) - len(cancelled)
+            return len(rows)
 
     def forget_job(self, job_id: str) -> None:
         with self._session() as session:

@@ -188,6 +188,21 @@ def test_a_cancelled_job_whose_result_is_dropped_is_paid_for_again(
         assert saved(library) == []
 
 
+def test_a_process_that_dies_before_it_drops_a_result_leaves_that_to_the_next_start(
+    world: World, clip: Path
+) -> None:
+    url = world.url("red-car", clip)
+    with world.library() as library:
+        job = begun(world, library, url)
+        library._state.ask_to_cancel(job.id, "drop")
+    world.service.polls_needed = 0
+    with world.library() as library:
+        assert stages(library.jobs()) == [Stage.CANCELLED]
+        assert library.estimate([url]).price > 0
+        done(library, library.add([url]))
+        assert len(world.service.tasks) == len(charged(library)) == 2
+
+
 def test_a_result_can_be_dropped_after_the_job_was_cancelled(world: World, clip: Path) -> None:
     url = world.url("red-car", clip)
     with world.library() as library:

@@ -184,12 +184,17 @@ def test_a_restart_puts_unfinished_jobs_back_and_leaves_finished_ones(
     assert (claimed.id, waiting.id != running.id) == (running.id, True)
 
 
-def test_a_job_somebody_cancelled_stays_cancelled_after_a_restart(state: State) -> None:
-    job = one_job(state)
+def test_unfinished_jobs_that_somebody_cancelled_are_known_after_a_restart(
+    state: State, reopened: State
+) -> None:
+    one, other = state.add_jobs([NewJob("/1", "1"), NewJob("/2", "2")])
     state.claim_job()
-    state.ask_to_cancel(job.id, "keep")
-    assert state.requeue_unfinished() == 0
-    assert [j.stage for j in state.jobs()] == [Stage.CANCELLED]
+    state.ask_to_cancel(one.id, "keep")
+    assert [job.id for job in reopened.asked_to_end()] == [one.id]
+    state.update_job(one.id, stage=Stage.CANCELLED)
+    assert (reopened.asked_to_end(), reopened.requeue_unfinished()) == ([], 1)
+    assert [job.stage for job in state.jobs()] == [Stage.CANCELLED, Stage.QUEUED]
+    assert state.jobs({Stage.QUEUED})[0].id == other.id
 
 
 def test_the_higher_priority_is_claimed_first_and_one_put_first_before_all(state: State) -> None:
