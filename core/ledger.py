@@ -224,10 +224,12 @@ class Ledger:
     # What did not have to be paid
 
     def save_video(self, job: Job, minutes: float | None) -> None:
-        """A video that is in the library already, or whose result was there for the taking."""
+        """A video that is in the library already, or whose result was there for the taking. Each
+        job saves it once, also when it is begun again after a crash."""
         row = self._row("video", job.title, minutes, self.price_of(minutes))
-        row.saved, row.job_id, row.run = True, job.id, job.run
-        self._add(row)
+        row.id, row.saved, row.job_id, row.run = f"saved:{job.id}", True, job.id, job.run
+        with self._session() as session:
+            session.merge(row)
 
     def save_query(self, kind: Query, minutes: float | None = None) -> None:
         """A query answered from the cache. Those of a month share a row."""

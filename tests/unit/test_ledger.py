@@ -91,6 +91,15 @@ def test_what_is_planned_are_the_jobs_still_to_come_that_are_not_paid_for(
     assert (spending.total, spending.month) == (5.0, 5.0)
 
 
+def test_a_job_that_is_begun_again_after_a_crash_saves_only_once(
+    state: State, ledger: Ledger
+) -> None:
+    (job,) = state.add_jobs([NewJob("/a", "a", minutes=4.0)])
+    ledger.save_video(job, 4.0)
+    ledger.save_video(job, 4.0)
+    assert ledger.spending().saved == 2.0
+
+
 def test_where_nothing_has_a_price_no_length_is_missed(database: Database, state: State) -> None:
     state.add_jobs([NewJob("/a", "a"), NewJob("/b", "b", minutes=4.0)])
     spending = ledger_of(database, Prices()).spending()
