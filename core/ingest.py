@@ -8,6 +8,7 @@ has begun elsewhere (and been paid for) is begun twice.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -132,16 +133,17 @@ class IngestQueue:
         is paused or a budget holds them, the time is up, or the queue is closed; returns them as
         they are."""
         wanted = None if jobs is None else {job.id for job in jobs}
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            with self._changed:
-                current = [j for j in self._state.jobs() if wanted is None or j.id in wanted]
-                if self._closing.is_set() or all(self._is_at_rest(job) for job in current):
-                    return current
-                remaining = None if deadline is None else deadline - time.monotonic()
-                if remaining is not None and remaining <= 0:
-                    return current
-                self._changed.wait(min(remaining or 1.0, 1.0))
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        with self._changed:
+            while True:
+                remaining = deadline - time.monotonic()
+                over = self._closing.is_set() or remaining <= 0
+                # While one of them runs, a look at thousands of others would only hold it up.
+                if over or not (self._running if wanted is None else self._running & wanted):
+                    current = [j for j in self._state.jobs() if wanted is None or j.id in wanted]
+                    if over or all(self._is_at_rest(job) for job in current):
+                        return current
+                self._changed.wait(min(remaining, 1.0))
 
     def _is_at_rest(self, job: Job) -> bool:
         if job.id in self._running:
