@@ -47,6 +47,7 @@ from core.models import (
     Video,
 )
 from core.query_vectors import QueryVectors
+from core.recent import Recent
 from core.recipe import Part, Recipe, query_vector
 from core.review import Review
 from core.search import Found, Ranking, find_moments, find_pairs
@@ -64,6 +65,8 @@ _PACE_JOBS = 20
 _MONTH_BUDGET = "month_budget"
 _RUNNING = {stage for stage in Stage if not stage.finished} - {Stage.QUEUED}
 _UNREACHABLE_FOR_SEC = 300.0
+_RECENT_ANSWERS = 128
+_RECENT_SEC = 600.0
 
 
 @dataclass(slots=True)
@@ -131,6 +134,7 @@ class Library:
             self._vectors = QueryVectors(database, collection=collection, embed=self._embed_part)
             self.searches = Searches(database, settings.data_dir, collection=collection)
             self.searches.drop_unused_media()
+            self._recent = Recent[Found](_RECENT_ANSWERS, seconds=_RECENT_SEC)
             self._no_poster_until: dict[str, float] = {}
             self._queue = IngestQueue(
                 settings=settings,
@@ -385,8 +389,22 @@ class Library:
         directions = [query_vector(side, partial(self._vector, lookup=lookup)) for side in sides]
         self._note_savings(lookup)
         embedded = time.perf_counter()
-        found = self._found(recipe, directions, filters, limit, offset)
+        # The directions decide the answer, however the recipe came by them.
+        asked_for = (
+            tuple((direction.tobytes(), length) for direction, length in directions),
+            recipe.within_sec,
+            filters,
+            limit,
+            offset,
+            self.version,
+        )
+        found = self._recent.get(asked_for)
+        recalled = found is not None
+        if found is None:
+            found = self._found(recipe, directions, filters, limit, offset)
+            self._recent.put(asked_for, found)
         done = time.perf_counter()
+        store_sec = 0.0 if recalled else found.store_sec
         return SearchResult(
             hits=tuple(hit for moment in found.moments for hit in moment.hits),
             moments=found.moments,
@@ -395,8 +413,8 @@ class Library:
             model=self.embedder.model,
             timings={
                 "embed": embedded - begun,
-                "search": found.store_sec,
-                "group": done - embedded - found.store_sec,
+                "search": store_sec,
+                "group": done - embedded - store_sec,
             },
             cached=not lookup.asked,
             more=found.more,

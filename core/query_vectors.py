@@ -6,7 +6,6 @@ import hashlib
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from sqlalchemy import delete, select
 from core.database import Database, QueryVectorRow
 from core.errors import StoreUnavailable
 from core.models import Vector
+from core.recent import Recent
 from core.recipe import Part
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class QueryVectors:
         self._collection = collection
         self._embed = embed
         self._lock = threading.Lock()
-        self._recent: OrderedDict[str, Vector] = OrderedDict()
+        self._recent = Recent[Vector](_IN_MEMORY)
         self._added = 0
 
     def of(self, part: Part, *, asked: list[Part] | None = None) -> Vector:
@@ -58,23 +58,16 @@ class QueryVectors:
             except StoreUnavailable as error:
                 # The answer is there, and may be paid for: a full disk must not take it away.
                 logger.warning("a query's vector could not be kept: %s", error)
-        self._keep_in_memory(key, vector)
+        self._recent.put(key, vector)
         return vector
 
     def _recalled(self, key: str) -> Vector | None:
-        with self._lock:
-            if key in self._recent:
-                return self._recent[key]
+        vector = self._recent.get(key)
+        if vector is not None:
+            return vector
         with self._session() as session:
             row = session.get(QueryVectorRow, (self._collection, key))
             return None if row is None else np.frombuffer(row.vector, dtype="<f4")
-
-    def _keep_in_memory(self, key: str, vector: Vector) -> None:
-        with self._lock:
-            self._recent[key] = vector
-            self._recent.move_to_end(key)
-            while len(self._recent) > _IN_MEMORY:
-                self._recent.popitem(last=False)
 
     def _keep_on_disk(self, key: str, vector: Vector) -> None:
         with self._session() as session:

@@ -104,10 +104,11 @@ def test_a_stored_segment_is_asked_for_each_time(vectors: QueryVectors, embed: C
 
 
 def test_only_the_newest_are_kept(
-    vectors: QueryVectors, embed: Counting, monkeypatch: pytest.MonkeyPatch
+    database: Database, embed: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("_IN_MEMORY", 2), ("_ON_DISK", 4), ("_LOOK_EVERY", 1)):
         monkeypatch.setattr(f"core.query_vectors.{name}", value)
+    vectors = QueryVectors(database, collection="c", embed=embed)
     texts = [Part.text(str(number)) for number in range(6)]
     for text in texts:
         vectors.of(text)
