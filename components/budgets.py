@@ -28,7 +28,7 @@ def month_budget(library: Library, *, key: str) -> None:
 def run_budget(library: Library, run: str) -> None:
     """A popover that raises what the jobs of one run may cost together."""
     per_minute = library.embedder.prices.per_minute
-    jobs = [job for job in library.jobs() if job.run == run]
+    jobs = library.jobs(run=run)
     charged = sum(job.cost or 0.0 for job in jobs)
     to_come = sum((job.minutes or 0.0) * per_minute for job in jobs if job.stage is Stage.QUEUED)
     with st.popover("Raise the budget of this run", icon=":material/savings:"):

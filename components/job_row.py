@@ -172,7 +172,7 @@ def asked_about(library: Library) -> None:
     if not kind:
         return
     with errors_shown():
-        job = next((job for job in library.jobs() if job.id == job_id), None)
+        job = library.job(job_id)
     if job is None or (kind == "cancel") == job.stage.finished:
         _close()  # it came to its end meanwhile
     elif kind == "cancel":

@@ -62,6 +62,7 @@ from core.uploads import Uploads
 logger = logging.getLogger(__name__)
 
 _PACE_JOBS = 20
+_FEW_JOBS = 500  # databases take only so many values in one question
 _MONTH_BUDGET = "month_budget"
 _RUNNING = {stage for stage in Stage if not stage.finished} - {Stage.QUEUED}
 _UNREACHABLE_FOR_SEC = 300.0
@@ -227,11 +228,25 @@ class Library:
         return self._queue.add(list(new.values()), max_cost=max_cost, priority=priority)
 
     def jobs(
-        self, stages: Collection[Stage] | None = None, *, limit: int | None = None
+        self,
+        stages: Collection[Stage] | None = None,
+        *,
+        run: str | None = None,
+        limit: int | None = None,
     ) -> list[Job]:
-        """The jobs in these stages (default: all) that were not forgotten, oldest first."""
-        jobs = self._state.jobs(stages, limit=limit)
-        costs = self._ledger.costs(None if limit is None else [job.id for job in jobs])
+        """The jobs in these stages and of this run (default: all) that were not forgotten, oldest
+        first."""
+        return self._described(self._state.jobs(stages, run=run, limit=limit))
+
+    def job(self, job_id: str) -> Job | None:
+        """The job of this id; None when it was forgotten."""
+        job = self._state.job(job_id)
+        return None if job is None else self._described([job])[0]
+
+    def _described(self, jobs: Sequence[Job]) -> list[Job]:
+        """Jobs with what they cost and how long they will still take."""
+        few = len(jobs) <= _FEW_JOBS
+        costs = self._ledger.costs([job.id for job in jobs] if few else None)
         usual = pace(self._state.latest_ready(_PACE_JOBS))
         now = datetime.now(UTC)
         return [

@@ -171,12 +171,19 @@ class State:
             return [_job(row) for row in rows]
 
     def jobs(
-        self, stages: Collection[Stage] | None = None, *, limit: int | None = None
+        self,
+        stages: Collection[Stage] | None = None,
+        *,
+        run: str | None = None,
+        limit: int | None = None,
     ) -> list[Job]:
-        """The jobs of the collection in these stages (default: all), oldest first."""
+        """The jobs of the collection in these stages and of this run (default: all), oldest
+        first."""
         wanted = select(JobRow).where(JobRow.collection == self._collection)
         if stages is not None:
             wanted = wanted.where(JobRow.stage.in_([stage.value for stage in stages]))
+        if run is not None:
+            wanted = wanted.where(JobRow.run == run)
         with self._session() as session:
             return [
                 _job(row) for row in session.scalars(wanted.order_by(JobRow.position).limit(limit))

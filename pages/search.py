@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 import samples
-from components.answer import show_answer
+from components.answer import show_answer, take_events
 from components.browser import browser
 from components.feedback import errors_shown, opened_library, show_error
 from components.job_list import failures, ingest_progress
@@ -76,6 +76,7 @@ def _form(library: Library) -> None:
         follow_address(library)
     except SeekpointError as error:
         problem = error
+    take_events(library)
     search_box(library)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="search_bar"):
         add_popover(library)
@@ -102,7 +103,7 @@ def _form(library: Library) -> None:
 
 library = opened_library()
 if not library.videos():
-    if not any(not job.stage.finished for job in library.jobs()):
+    if not library.queue().active:
         _empty_library(library)
     ingest_progress(library)
     failures(library)

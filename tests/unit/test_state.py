@@ -241,6 +241,7 @@ def test_the_batch_is_what_is_unfinished_and_what_finished_beside_it(state: Stat
     assert state.counts() == {Stage.READY: 2, Stage.QUEUED: 1}
     assert [job.id for job in state.jobs({Stage.READY}, limit=1)] == [old.id]
     assert [job.id for job in state.latest_ready(1)] == [one.id]
+    assert [job.id for job in state.jobs(run=old.run)] == [old.id]
 
 
 def test_a_video_being_removed_is_not_shown_and_waits_to_be_finished(state: State) -> None:
