@@ -225,7 +225,9 @@ class Library:
                 new.setdefault(job.source, job)
         if max_cost is None:
             max_cost = self.settings.budget_per_run
-        return self._queue.add(list(new.values()), max_cost=max_cost, priority=priority)
+        return self._described(
+            self._queue.add(list(new.values()), max_cost=max_cost, priority=priority)
+        )
 
     def jobs(
         self,
@@ -286,7 +288,7 @@ class Library:
         """Blocks until the jobs (default: all) have finished, nothing more would happen because the
         queue is paused or a budget holds them, `timeout` seconds have passed, or the library is
         closed."""
-        return self._queue.wait(jobs, timeout)
+        return self._described(self._queue.wait(jobs, timeout))
 
     def cancel(self, job_id: str, *, drop: bool = False) -> None:
         """Ends a waiting job at once and a running one at its next step; a finished one stays.
@@ -342,7 +344,8 @@ class Library:
     def set_month_budget(self, amount: float | None) -> None:
         """The most a calendar month may cost from now on, None for no limit. Outlives a restart,
         and lets a queue go on that the former budget had stopped."""
-        self._state.set_preference(_MONTH_BUDGET, "" if amount is None else str(amount))
+        chosen = "" if amount is None else str(amount)
+        self._state.set_preference(_MONTH_BUDGET, chosen, shared=True)
         self._queue.set_month_budget(amount)
 
     def raise_run_budget(self, run: str, amount: float | None) -> None:
@@ -611,7 +614,7 @@ class Library:
 
     def _month_budget(self) -> float | None:
         """The month's budget as somebody set it on the screen, or else that of the settings."""
-        chosen = self._state.preference(_MONTH_BUDGET)
+        chosen = self._state.preference(_MONTH_BUDGET, shared=True)
         if chosen is None:
             return self.settings.budget_per_month
         return float(chosen) if chosen else None

@@ -429,16 +429,18 @@ class State:
 
     # Preferences
 
-    def preference(self, name: str) -> str | None:
+    def preference(self, name: str, *, shared: bool = False) -> str | None:
+        """What somebody chose; `shared` for what holds for every collection."""
         with self._session() as session:
-            row = session.get(PreferenceRow, (self._collection, name))
+            row = session.get(PreferenceRow, ("" if shared else self._collection, name))
             return None if row is None else row.value
 
-    def set_preference(self, name: str, value: str | None) -> None:
+    def set_preference(self, name: str, value: str | None, *, shared: bool = False) -> None:
+        collection = "" if shared else self._collection
         with self._session() as session:
-            row = session.get(PreferenceRow, (self._collection, name))
+            row = session.get(PreferenceRow, (collection, name))
             if value is not None:
-                session.merge(PreferenceRow(collection=self._collection, name=name, value=value))
+                session.merge(PreferenceRow(collection=collection, name=name, value=value))
             elif row is not None:
                 session.delete(row)
 

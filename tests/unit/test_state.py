@@ -261,6 +261,13 @@ def test_a_preference_outlives_the_process_until_it_is_taken_back(
     assert reopened.preference("paused") is None
 
 
+def test_a_shared_preference_holds_for_every_collection(database: Database, state: State) -> None:
+    state.set_preference("budget", "5", shared=True)
+    other = State(database, collection="other")
+    assert other.preference("budget", shared=True) == "5"
+    assert other.preference("budget") is None
+
+
 def test_records_of_an_earlier_version_get_the_columns_and_indexes_they_lack(url: str) -> None:
     with sqlite3.connect(url.removeprefix("sqlite:///")) as old:
         old.execute(
