@@ -13,13 +13,14 @@ from components.feedback import show_error
 from components.format import clock
 from components.marks import agreement, marks_of, sentence
 from components.query_form import add_picture
-from components.query_state import asked, begin, change, complaints_kept
+from components.query_state import asked, begin, change, complaints_kept, is_saved
 from components.recipe_chips import literal, part_name
-from components.results_grid import GridEvent, results_grid
+from components.results_grid import GridEvent, next_event, results_grid
 from core import (
     Filters,
     Library,
     MediaError,
+    Moment,
     Part,
     Recipe,
     RecipeError,
@@ -51,6 +52,15 @@ def show_answer(library: Library, recipe: Recipe) -> None:
         st.markdown("Nothing was found.")
 
 
+def take_events(library: Library) -> None:
+    """Does what was asked of the cards that are shown; to be called before anything is drawn."""
+    while (event := next_event()) is not None:
+        kept = st.session_state.get(_KEPT)
+        moments = kept[1].moments if kept else ()
+        moment = next((m for m in moments if m.best.segment.id == event.segment_id), None)
+        _answer(library, asked(), event, moment)
+
+
 def _search(
     library: Library, recipe: Recipe, question: Asked
 ) -> tuple[SearchResult, dict[str, str]]:
@@ -70,8 +80,9 @@ def _search(
             _explain(library, question, error)
             st.stop()
         logger.info("searched: %s", _timings(result))
-        with complaints_kept():
-            library.searches.keep(recipe, question.filters)
+        if not is_saved():
+            with complaints_kept():
+                library.searches.keep(recipe, question.filters)
         st.session_state[_KEPT] = (key, result, why)
     _, result, why = st.session_state[_KEPT]
     return result, why
@@ -140,23 +151,19 @@ def _results(library: Library, question: Asked, result: SearchResult, why: dict[
         )
     if question.marks:
         st.caption(sentence(agreement(question, result.moments, marks)))
-    event = results_grid(
+    results_grid(
         result.moments,
         links=resources.links(),
         why=why,
         marks={best: list(thumbs.values())[-1] for best, thumbs in marks.items()},
         footnote=_timings(result),
     )
-    if event is not None:
-        _answer(library, question, result, event)
-        st.rerun()
     _paging(library, question, result)
 
 
-def _answer(library: Library, question: Asked, result: SearchResult, event: GridEvent) -> None:
-    """Does what was asked of a card."""
+def _answer(library: Library, question: Asked, event: GridEvent, moment: Moment | None) -> None:
+    """Does what was asked of the card of a moment, None when it is no longer shown."""
     segment_id = event.segment_id
-    moment = next((m for m in result.moments if m.best.segment.id == segment_id), None)
     match event.action:
         case "similar":
             similar = Ingredient(Part.segment(segment_id))

@@ -19,6 +19,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 class Helper {
   constructor(button) {
     this.button = button;
+    this.announcer = button.parentNode.querySelector(".announcer");
     this.paste = (event) => this.onPaste(event);
     button.addEventListener("click", () => this.copyLink());
     document.addEventListener("paste", this.paste);
@@ -54,9 +55,13 @@ class Helper {
 
   async copyLink() {
     await toClipboard(location.href);
-    const words = this.button.querySelector("span");
-    words.textContent = "Link copied";
-    setTimeout(() => (words.textContent = "Copy link"), COPIED_FOR_MS);
+    this.say("Link copied", "Link copied");
+    setTimeout(() => this.say("Copy link"), COPIED_FOR_MS);
+  }
+
+  say(label, aloud = "") {
+    this.button.querySelector("span").textContent = label;
+    this.announcer.textContent = aloud;
   }
 
   /** Takes a picture. Text that comes with one, as from a web page, belongs into the field. */

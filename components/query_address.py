@@ -15,7 +15,7 @@ from core import Filters, Library, Part, RecipeError
 
 Address = dict[str, list[str]]
 
-_TEXT, _SAVED, _LIKE = "q", "s", "like"
+_TEXT, SAVED, _LIKE = "q", "s", "like"
 _VIDEO, _CATEGORY, _OPTION = "video", "category", "option"
 _START, _END, _AFTER, _BEFORE, _MIN = "from", "to", "after", "before", "min"
 _LIMIT, _PAGE = "n", "page"
@@ -42,7 +42,7 @@ def to_address(library: Library, question: Asked) -> Address:
     elif recipe.then is None and recipe.parts == (Part.segment(str(recipe.parts[0].source)),):
         asked = {_LIKE: [str(recipe.parts[0].source)], **filters}
     else:
-        asked = {_SAVED: [library.searches.keep(recipe, question.filters)]}
+        asked = {SAVED: [library.searches.keep(recipe, question.filters)]}
     return asked | _of_view(question)
 
 
@@ -56,8 +56,8 @@ def from_address(library: Library, address: Address) -> Asked:
     limit = next((n for n in LIMITS if str(n) == first.get(_LIMIT)), DEFAULT_LIMIT)
     number = first.get(_PAGE, "")
     page = int(number) if re.fullmatch(r"[1-9]\d{0,4}", number, re.ASCII) else 1
-    if _SAVED in first:
-        saved = library.searches.get(first[_SAVED])
+    if SAVED in first:
+        saved = library.searches.get(first[SAVED])
         if saved is None:
             raise RecipeError(
                 "This search is not known here any more.",

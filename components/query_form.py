@@ -25,6 +25,7 @@ from components.query_state import (
     begun_with,
     change,
     complaints_kept,
+    fill_search_box,
     widget_key,
 )
 from core import Filters, Library, Part
@@ -44,6 +45,7 @@ _HELP = (
 
 def search_box(library: Library) -> None:
     st.html(_STYLE)
+    fill_search_box()
     st.text_input(
         "Search",
         key=SEARCH_BOX,

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from components.asked import Asked
-from components.query_address import Address, from_address, to_address
+from components.query_address import SAVED, Address, from_address, to_address
 from core import Library, SeekpointError
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def follow_address(library: Library) -> None:
     """Begins anew when the address has changed: a link, Back or Forward.
 
     A menu leads back here without the address, and the last question goes on; `pending_address` is
-    then what the browser should show. To be called before the widgets are drawn.
+    then what the browser should show. To be called before anything else here.
 
     Raises:
         SeekpointError: when the saved search of the address is gone or cannot be read; the question
@@ -96,16 +96,25 @@ def follow_address(library: Library) -> None:
         state[_ADDRESS], state[_PENDING] = here, False
     elif was_elsewhere:
         _adopt(asked())
-    if was_elsewhere or state[SEARCH_BOX].strip() != asked().text:
-        state[SEARCH_BOX] = asked().text
     if problem is not None:
         raise problem
+
+
+def fill_search_box() -> None:
+    """Tells the box what is asked for; to be called right before it is drawn."""
+    if st.session_state.get(SEARCH_BOX, "").strip() != asked().text:
+        st.session_state[SEARCH_BOX] = asked().text
 
 
 def pending_address() -> str:
     """The query of the address that the browser does not show yet; empty when it does."""
     state = st.session_state
     return f"?{urlencode(state[_ADDRESS], doseq=True)}" if state[_PENDING] else ""
+
+
+def is_saved() -> bool:
+    """Whether the address names a search that the library keeps, so that it is noted already."""
+    return SAVED in st.session_state[_ADDRESS]
 
 
 @contextmanager

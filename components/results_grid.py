@@ -95,6 +95,12 @@ def results_grid(
     return inbox.take()
 
 
+def next_event(key: str = "results") -> GridEvent | None:
+    """The next thing that was asked for, before anything is drawn: what `results_grid` would return
+    at the cost of drawing the page once more."""
+    return _inbox(key).take()
+
+
 def _card(
     moment: Moment,
     links: Links,
