@@ -64,12 +64,14 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Medium:
-    """What the service finds when it looks into a video."""
+    """What the service finds when it looks into a video: `words` all through it, `scenes` in its
+    segments, in order."""
 
     words: tuple[str, ...]
     duration: float = 30.0
     has_audio: bool = True
     height: int = 720
+    scenes: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass
@@ -489,7 +491,8 @@ class StandIn:
             if option != "visual" and not task.medium.has_audio:
                 continue
             for index, start in enumerate(np.arange(0, task.medium.duration, length)):
-                words = (*task.medium.words, f"segment{index}", option)
+                scene = next(iter(task.medium.scenes[index : index + 1]), ())
+                words = (*task.medium.words, *scene, f"segment{index}", option)
                 end = min(start + length, task.medium.duration)
                 times = {"start": float(start), "end": float(end)}
                 rows.append(
