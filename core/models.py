@@ -117,6 +117,7 @@ class Moment:
     """Adjacent hits of one video that score alike, shown as one card. `rank` counts from 1.
 
     Of "A then B" it is one pair, from the start of A to the end of B: `hits` are both, `then` is B.
+    `similar` are moments that look almost the same and are folded under this one.
     """
 
     video: Video
@@ -125,6 +126,7 @@ class Moment:
     hits: tuple[Hit, ...]
     rank: int
     then: Hit | None = None
+    similar: tuple[Moment, ...] = ()
 
     @property
     def best(self) -> Hit:
@@ -141,11 +143,62 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Heat:
-    """How one segment of a video answers a recipe."""
+    """How one segment of a video answers a recipe; `score` is the best of `scores_by_option`."""
 
     start_offset_sec: float
     end_offset_sec: float
     score: float
+    scores_by_option: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Relevance:
+    """What a score means for this query in this library.
+
+    `deviation` is how far it lies above the chance level, in robust standard deviations;
+    `percentile` (0 to 100) is the share of the library's segments that score less.
+    """
+
+    level: Literal["strong", "likely", "weak"]
+    deviation: float
+    percentile: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where an answer may end: behind the moment of rank `after` (0: before the first). The
+    `reason` is a phrase, as "a clear gap after moment 14"."""
+
+    after: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a search looked through, its filters applied."""
+
+    videos: int
+    hours: float
+    segments: int
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How far an answer can be trusted.
+
+    `relevances` are by the id of each moment's best segment; `best` is that of the best moment of
+    the whole answer, None when there is none. `found` is False when nothing in the library answers
+    better than chance would. Without enough segments to tell (`reason` says so) there are no
+    relevances, no cut, and `found` stays True.
+    """
+
+    relevances: Mapping[str, Relevance]
+    best: Relevance | None
+    cut: Cut | None
+    found: bool
+    searched: Searched
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +221,26 @@ class SearchResult:
     more: bool = False
     at_limit: bool = False
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A moment to be taken away, with the search that found it.
+
+    `id` is the same for the same stretch of the same video. `exported_at` is when it last left as a
+    file.
+    """
+
+    id: str
+    moment: Moment
+    recipe: Recipe
+    filters: Filters
+    model: str
+    relevance: Relevance | None = None
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    added_at: datetime | None = None
+    exported_at: datetime | None = None
 
 
 class Stage(StrEnum):
