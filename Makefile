@@ -36,6 +36,8 @@ bench: $(DEV) chromium ## print every figure of the README
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.local_embedder
 	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.upload
+	$(BIN)/python -m benchmarks.rerank
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.fresh
 
