@@ -25,5 +25,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 
 
 app = st.App(
-    "pages/_frame.py", lifespan=lifespan, routes=routes(resources.library, resources.links)
+    "pages/_frame.py",
+    lifespan=lifespan,
+    routes=routes(resources.library, resources.links, resources.questions),
 )

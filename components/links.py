@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import streamlit as st
 from itsdangerous import URLSafeSerializer
 
 from core.errors import ConfigurationError
-from core.models import Video
+from core.models import Filters, Video
+from core.recipe import Recipe
 from core.settings import Settings
 
 Purpose = Literal["video", "poster", "upload"]
 SECRET_BYTES = 32
+# How many searches can be on people's screens at once with the strips of their videos.
+QUESTIONS_KEPT = 256
 
 
 def under_base(path: str) -> str:
@@ -70,6 +76,39 @@ class Links:
     def _token(self, name: str, purpose: Purpose) -> str:
         token = self._signers[purpose].dumps(name)
         return token if isinstance(token, str) else token.decode("ascii")
+
+
+class Questions:
+    """The questions on people's screens, so that a strip under a card can ask again for one video.
+
+    A recipe may hold a picture, which is too much for an address: the address says which question
+    was meant. Only the last `limit` are kept; the addresses of older ones lead nowhere.
+    """
+
+    def __init__(self, limit: int = QUESTIONS_KEPT) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._tokens: OrderedDict[tuple[Recipe, Filters], str] = OrderedDict()
+        self._asked: dict[str, tuple[Recipe, Filters]] = {}
+
+    def links(self, recipe: Recipe, filters: Filters) -> Callable[[Video], str]:
+        """Writes the address of each video's scores. The same question has the same addresses for
+        as long as it is kept, so that a page drawn again loads nothing again."""
+        question = (recipe, filters)
+        with self._lock:
+            token = self._tokens.get(question) or secrets.token_urlsafe(16)
+            self._tokens[question] = token
+            self._tokens.move_to_end(question)
+            self._asked[token] = question
+            while len(self._tokens) > self._limit:
+                _, oldest = self._tokens.popitem(last=False)
+                del self._asked[oldest]
+        return lambda video: under_base(f"/heat/{token}/{quote(video.id, safe='')}")
+
+    def asked(self, token: str) -> tuple[Recipe, Filters] | None:
+        """The question that a token stands for, None when it is unknown or no longer kept."""
+        with self._lock:
+            return self._asked.get(token)
 
 
 def _secret(data_dir: Path) -> bytes:

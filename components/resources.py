@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import streamlit as st
 
-from components.links import Links
-from core import Library, SeekpointError, Settings, open_library
+from components.links import Links, Questions
+from core import Filters, Library, Recipe, SeekpointError, Settings, Video, open_library
 from core.log import configure_logging
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,17 @@ def library() -> Library:
 def links() -> Links:
     """Signs and reads the addresses of media."""
     return Links(settings())
+
+
+@st.cache_resource(show_spinner=False)
+def questions() -> Questions:
+    """What is asked on all screens of this process."""
+    return Questions()
+
+
+def heat_links(recipe: Recipe, filters: Filters) -> Callable[[Video], str]:
+    """Writes where the browser loads the scores of all segments of a video for this question."""
+    return questions().links(recipe, filters)
 
 
 def warm() -> None:

@@ -1,4 +1,7 @@
-"""The HTTP routes beside the pages: local videos with Range, posters, uploads, health.
+"""The HTTP routes beside the pages: local videos with Range, posters, scores, uploads, health.
+
+    GET     /heat/{token}/{video}   how a question scores all segments of a video, in order:
+                                    {starts, ends, scores, options: {visual: [...], ...}}
 
 An upload is announced, sent in as many requests as it takes, and finished. Each request carries
 the token of a page in `Upload-Token`, and answers JSON: what was asked, or `message` and `hint`.
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -25,12 +28,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from components.links import Links, under_base
+from components.links import Links, Questions, under_base
 from core.errors import SeekpointError, UploadError
+from core.models import Filters, Heat
+from core.recipe import Recipe
 from core.uploads import Uploads
 
 # Making a poster decodes video: more at once than this would starve the search.
 POSTERS_AT_ONCE = 4
+# Scoring a video is short but keeps a core busy, which the search needs as well.
+HEATS_AT_ONCE = 2
 # An upload is written in pieces of about this size, and that much of it is in memory.
 PIECE_BYTES = 1 << 20
 UPLOAD_STATUS = {
@@ -82,10 +89,20 @@ class MediaShelf(Protocol):
     def poster(self, video_id: str, second: float) -> Path | None:
         """A JPEG of the frame at `second`, None when there is no way to get one."""
 
+    def heat(
+        self, recipe: Recipe, video_id: str, *, filters: Filters | None = None
+    ) -> Sequence[Heat]:
+        """The score of every segment of a video, in order; empty when it is not there."""
 
-def routes(library: Callable[[], MediaShelf], links: Callable[[], Links]) -> list[Route]:
-    """The routes for st.App. Both callables are first called when a request needs them."""
+
+def routes(
+    library: Callable[[], MediaShelf],
+    links: Callable[[], Links],
+    questions: Callable[[], Questions],
+) -> list[Route]:
+    """The routes for st.App. The callables are first called when a request needs them."""
     decoders = anyio.CapacityLimiter(POSTERS_AT_ONCE)
+    scorers = anyio.CapacityLimiter(HEATS_AT_ONCE)
 
     async def video(request: Request) -> Response:
         try:
@@ -110,12 +127,29 @@ def routes(library: Callable[[], MediaShelf], links: Callable[[], Links]) -> lis
             path = None
         return await _poster_file(path)
 
+    async def heat(request: Request) -> Response:
+        question = questions().asked(request.path_params["token"])
+        if question is None:
+            return _refusal("This question is no longer on anybody's screen.", 404)
+        recipe, filters = question
+        video_id = request.path_params["video_id"]
+        try:
+            stretches = await anyio.to_thread.run_sync(
+                lambda: library().heat(recipe, video_id, filters=filters), limiter=scorers
+            )
+        except SeekpointError as error:
+            return _refusal(str(error), 503)
+        if not stretches:
+            return _refusal("This video has no scores.", 404)
+        return JSONResponse(_heat(stretches), headers={"Cache-Control": "no-store"})
+
     async def health(_: Request) -> Response:
         return JSONResponse({"ok": True}, headers={"Cache-Control": "no-store"})
 
     return [
         Route(under_base("/video/{token}"), video),
         Route(under_base("/poster/{token}/{milliseconds:int}.jpg"), poster),
+        Route(under_base("/heat/{token}/{video_id}"), heat),
         Route(under_base("/healthz"), health),
         *_upload_routes(library, links),
     ]
@@ -213,6 +247,22 @@ def _number(request: Request, header: str) -> int:
     """A count of bytes; -1, which no upload accepts, when there is none."""
     value = request.headers.get(header, "")
     return int(value) if value.isdecimal() else -1
+
+
+def _heat(stretches: Sequence[Heat]) -> dict[str, Any]:
+    """Scores in columns; null where an option has no segment."""
+    options = dict.fromkeys(option for heat in stretches for option in heat.scores_by_option)
+
+    def column(option: str) -> list[float | None]:
+        scores = [heat.scores_by_option.get(option) for heat in stretches]
+        return [None if score is None else round(score, 4) for score in scores]
+
+    return {
+        "starts": [heat.start_offset_sec for heat in stretches],
+        "ends": [heat.end_offset_sec for heat in stretches],
+        "scores": [round(heat.score, 4) for heat in stretches],
+        "options": {option: column(option) for option in options},
+    }
 
 
 def _words(error: SeekpointError) -> dict[str, Any]:

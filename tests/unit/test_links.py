@@ -10,9 +10,10 @@ import pytest
 import streamlit as st
 from itsdangerous import BadData
 
-from components.links import Links
+from components.links import Links, Questions
 from core.errors import ConfigurationError
-from core.models import Video
+from core.models import Filters, Video
+from core.recipe import Recipe
 from core.settings import Settings
 
 
@@ -107,3 +108,27 @@ def test_addresses_stand_below_the_base_path(links: Links, monkeypatch: pytest.M
     assert links.video_url(LOCAL).startswith("/films/video/")
     assert links.poster_url(LOCAL, 1).startswith("/films/poster/")
     assert links.video_url(video("https://example.com/a.mp4")) == "https://example.com/a.mp4"
+
+
+def test_the_same_question_has_the_same_address_and_another_one_another() -> None:
+    questions, car = Questions(), Recipe.parse("red car")
+    address = questions.links(car, Filters())(LOCAL)
+    assert questions.links(Recipe.parse("red car"), Filters())(LOCAL) == address
+    assert questions.links(car, Filters(min_score=0.2))(LOCAL) != address
+    _, folder, token, video_id = address.split("/")
+    assert (folder, video_id) == ("heat", "ab12")
+    assert questions.asked(token) == (car, Filters())
+    assert questions.asked("made-up") is None
+
+
+def test_of_many_questions_the_last_ones_are_kept() -> None:
+    questions = Questions(limit=2)
+
+    def token(words: str) -> str:
+        return questions.links(Recipe.parse(words), Filters())(LOCAL).split("/")[2]
+
+    first, second = token("one"), token("two")
+    assert token("one") == first  # on screen again, so that the other one is the oldest
+    token("three")
+    assert [questions.asked(first) is not None, questions.asked(second)] == [True, None]
+    assert token("two") != second

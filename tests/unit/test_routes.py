@@ -14,25 +14,29 @@ import pytest
 import streamlit as st
 from starlette.applications import Starlette
 
-from components.links import Links
-from components.routes import PIECE_BYTES, POSTERS_AT_ONCE, routes
+from components.links import Links, Questions
+from components.routes import HEATS_AT_ONCE, PIECE_BYTES, POSTERS_AT_ONCE, routes
 from core.database import Database
 from core.errors import StoreLocked
-from core.models import Video
+from core.models import Filters, Heat, Video
+from core.recipe import Recipe
 from core.settings import Settings
 from core.state import State
 from core.uploads import Uploads
 
 CONTENT = bytes(range(256)) * 4
+QUESTION = Recipe.parse("red car")
 
 
 @dataclass
 class Shelf:
-    """Files by video id; `wait` holds posters back until it is set."""
+    """Files by video id; `wait` holds posters and scores back until it is set."""
 
     uploads: Uploads
     files: dict[str, Path] = field(default_factory=dict)
     posters: dict[str, Path] = field(default_factory=dict)
+    heats: dict[str, list[Heat]] = field(default_factory=dict)
+    asked: list[tuple[Recipe, Filters | None]] = field(default_factory=list)
     wait: threading.Event | None = None
     waiting: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     running: int = 0
@@ -43,6 +47,15 @@ class Shelf:
         return self.files.get(video_id)
 
     def poster(self, video_id: str, second: float) -> Path | None:
+        self.take_time()
+        return self.posters.get(f"{video_id} {second}")
+
+    def heat(self, recipe: Recipe, video_id: str, *, filters: Filters | None = None) -> list[Heat]:
+        self.take_time()
+        self.asked.append((recipe, filters))
+        return self.heats.get(video_id, [])
+
+    def take_time(self) -> None:
         with self.lock:
             self.running += 1
             self.most = max(self.most, self.running)
@@ -51,7 +64,6 @@ class Shelf:
             assert self.wait.wait(30)
         with self.lock:
             self.running -= 1
-        return self.posters.get(f"{video_id} {second}")
 
 
 def video(video_id: str) -> Video:
@@ -63,6 +75,11 @@ def video(video_id: str) -> Video:
 @pytest.fixture
 def links(tmp_path: Path) -> Links:
     return Links(Settings(data_dir=tmp_path / "data"))
+
+
+@pytest.fixture
+def questions() -> Questions:
+    return Questions()
 
 
 @pytest.fixture
@@ -93,8 +110,8 @@ Client = Callable[[], httpx.AsyncClient]
 
 
 @pytest.fixture
-def client(shelf: Shelf, links: Links) -> Client:
-    app = Starlette(routes=routes(lambda: shelf, lambda: links))
+def client(shelf: Shelf, links: Links, questions: Questions) -> Client:
+    app = Starlette(routes=routes(lambda: shelf, lambda: links, lambda: questions))
     return lambda: httpx.AsyncClient(
         transport=httpx.ASGITransport(app=app), base_url="http://seekpoint"
     )
@@ -217,6 +234,64 @@ def test_slow_posters_are_few_at_a_time_and_hold_up_nothing_else(
     assert shelf.most == POSTERS_AT_ONCE
 
 
+# Scores
+
+
+def test_the_scores_of_a_video_are_given_in_columns_and_not_kept(
+    client: Client, questions: Questions, shelf: Shelf
+) -> None:
+    shelf.heats["film"] = [
+        Heat(0.0, 6.0, 0.41239, {"visual": 0.41239, "audio": 0.1}),
+        Heat(6.0, 12.5, 0.2, {"visual": 0.2}),
+    ]
+    filters = Filters(options=("visual", "audio"))
+    answer = ask(client, "GET", questions.links(QUESTION, filters)(video("film")))
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    assert answer.json() == {
+        "starts": [0.0, 6.0],
+        "ends": [6.0, 12.5],
+        "scores": [0.4124, 0.2],
+        "options": {"visual": [0.4124, 0.2], "audio": [0.1, None]},
+    }
+    assert shelf.asked == [(QUESTION, filters)]
+
+
+def test_scores_of_a_question_or_a_video_that_is_gone_are_not_found(
+    client: Client, questions: Questions
+) -> None:
+    url = questions.links(QUESTION, Filters())(video("removed"))
+    for address in (url, "/heat/made-up/film"):
+        answer = ask(client, "GET", address)
+        assert (answer.status_code, answer.headers["cache-control"]) == (404, "no-store")
+
+
+def test_a_video_may_have_any_id_in_the_address_of_its_scores(
+    client: Client, questions: Questions, shelf: Shelf
+) -> None:
+    shelf.heats["a b%?#é"] = [Heat(0.0, 6.0, 0.4)]
+    url = questions.links(QUESTION, Filters())(video("a b%?#é"))
+    assert ask(client, "GET", url).json()["options"] == {}
+
+
+def test_few_videos_are_scored_at_a_time(
+    client: Client, questions: Questions, shelf: Shelf
+) -> None:
+    shelf.wait = threading.Event()
+    url = questions.links(QUESTION, Filters())(video("film"))
+
+    async def crowd() -> None:
+        async with client() as session:
+            asked = [asyncio.create_task(session.get(url)) for _ in range(3 * HEATS_AT_ONCE)]
+            for _ in range(HEATS_AT_ONCE):
+                assert await asyncio.to_thread(shelf.waiting.acquire, timeout=30)
+            assert shelf.wait is not None
+            shelf.wait.set()
+            await asyncio.gather(*asked)
+
+    asyncio.run(crowd())
+    assert shelf.most == HEATS_AT_ONCE
+
+
 # Uploads
 
 
@@ -334,7 +409,11 @@ def test_a_large_request_is_written_while_it_arrives(
 
 
 def test_what_came_before_the_connection_broke_is_kept(
-    shelf: Shelf, links: Links, client: Client, page: dict[str, str]
+    shelf: Shelf,
+    links: Links,
+    questions: Questions,
+    client: Client,
+    page: dict[str, str],
 ) -> None:
     url = announce(client, page)
     messages = [
@@ -355,7 +434,7 @@ def test_what_came_before_the_connection_broke_is_kept(
     async def send(_: object) -> None:
         pass
 
-    app = Starlette(routes=routes(lambda: shelf, lambda: links))
+    app = Starlette(routes=routes(lambda: shelf, lambda: links, lambda: questions))
     asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
     assert ask(client, "GET", url, page).json()["received"] == 700
 
@@ -363,11 +442,13 @@ def test_what_came_before_the_connection_broke_is_kept(
 # The server
 
 
-def test_a_library_that_cannot_be_opened_says_so_instead_of_failing(links: Links) -> None:
+def test_a_library_that_cannot_be_opened_says_so_instead_of_failing(
+    links: Links, questions: Questions
+) -> None:
     def locked() -> Shelf:
         raise StoreLocked("The library is open elsewhere.", "Close it there.")
 
-    app = Starlette(routes=routes(locked, lambda: links))
+    app = Starlette(routes=routes(locked, lambda: links, lambda: questions))
 
     def client() -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -380,16 +461,19 @@ def test_a_library_that_cannot_be_opened_says_so_instead_of_failing(links: Links
         "The library is open elsewhere. Close it there.",
     )
     assert ask(client, "GET", links.poster_url(video("film"), 1)).status_code == 200
+    assert (
+        ask(client, "GET", questions.links(QUESTION, Filters())(video("film"))).status_code == 503
+    )
     answer = ask(client, "GET", "/upload/ab", {"Upload-Token": links.upload_token()})
     assert (answer.status_code, answer.json()["hint"]) == (503, "Close it there.")
     assert ask(client, "GET", "/healthz").json() == {"ok": True}
 
 
 def test_routes_stand_below_the_base_path(
-    links: Links, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    links: Links, questions: Questions, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(st, "get_option", {"server.baseUrlPath": "films"}.get)
-    app = Starlette(routes=routes(lambda: shelf, lambda: links))
+    app = Starlette(routes=routes(lambda: shelf, lambda: links, lambda: questions))
 
     def client() -> httpx.AsyncClient:
         return httpx.AsyncClient(
