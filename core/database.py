@@ -29,6 +29,7 @@ class _Base(DeclarativeBase):
         dict[str, str]: JSON,
         dict[str, float]: JSON,
         list[list[Any]]: JSON,
+        list[str]: JSON,
     }
 
 
@@ -49,6 +50,8 @@ class VideoRow(_Base):
     row_count: Mapped[int]
     added_at: Mapped[float]
     segment_sec: Mapped[int | None]  # None for videos stored before it was kept
+    frame_rate: Mapped[str | None]  # as 30000/1001
+    sha256: Mapped[str] = mapped_column(default="", server_default="")
     removing: Mapped[bool] = mapped_column(default=False, server_default="0")
 
 
@@ -135,6 +138,30 @@ class SearchRow(_Base):
     filters: Mapped[str]  # JSON
     name: Mapped[str]  # empty for one that was only made
     used_at: Mapped[float] = mapped_column(index=True)
+
+
+class BasketRow(_Base):
+    """A moment that somebody put aside, with all that is needed to show it without its video."""
+
+    __tablename__ = "basket"
+
+    collection: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(index=True)
+    finding: Mapped[str]  # JSON
+    note: Mapped[str]
+    tags: Mapped[list[str]]
+    added_at: Mapped[float]
+
+
+class ExportRow(_Base):
+    """When a moment last left as a file."""
+
+    __tablename__ = "exports"
+
+    collection: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[float]
 
 
 class PreferenceRow(_Base):

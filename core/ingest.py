@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from core import media
 from core.embedders.base import Embedder, Progress
 from core.errors import (
     BudgetExceeded,
@@ -409,6 +410,8 @@ class IngestQueue:
     def _keep(self, job: Job, source: Source, embedded: Sequence[EmbeddedSegment]) -> None:
         """Vectors first, the record second: a crash in between leaves rows that nobody shows, and
         the adopted job writes the same rows again."""
+        if isinstance(source.location, Path) and not source.sha256:
+            source = replace(source, sha256=media.content_hash(source.location))
         with self._shelf.changing:
             known = self._shelf.get(source.video_id)
             added_at = datetime.now(UTC) if known is None else known.video.added_at
@@ -440,6 +443,8 @@ class IngestQueue:
             added_at=added_at,
             width=info.width if info else None,
             height=info.height if info else None,
+            frame_rate=info.frame_rate if info else None,
+            sha256=source.sha256,
         )
         path = source.location if isinstance(source.location, Path) else None
         return StoredVideo(video, path, tuple(segments), self._settings.segment_sec)

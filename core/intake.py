@@ -24,13 +24,15 @@ _ID_LENGTH = 32
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source that was looked at. `unknown` says why `info` is None when it is."""
+    """A source that was looked at. `unknown` says why `info` is None when it is. `sha256` is that of
+    a file's content, empty when it was not read for this."""
 
     video_id: str
     video_url: str
     location: str | Path
     info: MediaInfo | None
     unknown: str = ""
+    sha256: str = ""
 
     @property
     def minutes(self) -> float | None:
@@ -69,9 +71,9 @@ def video_id_of_url(url: str) -> str:
     return hashlib.sha256(fetch.canonical_url(url).encode()).hexdigest()[:_ID_LENGTH]
 
 
-def video_id_of_file(path: Path) -> str:
-    """The id of a local video: a hash of its content, so another name changes nothing."""
-    return media.content_hash(path)[:_ID_LENGTH]
+def video_id_of_content(sha256: str) -> str:
+    """The id of a local video: from the hash of its content, so another name changes nothing."""
+    return sha256[:_ID_LENGTH]
 
 
 class Intake:
@@ -96,7 +98,8 @@ class Intake:
         else:
             path = Path(source)
             info = media.probe(path)
-            found = Source(self._id_of_file(path), path.as_uri(), path, info)
+            video_id, sha256 = self._identity(path)
+            found = Source(video_id, path.as_uri(), path, info, sha256=sha256)
         if found.info is not None:
             self._check_limits(found.info)
         return found
@@ -155,11 +158,13 @@ class Intake:
         url = fetch.check_url(source, allow_private=self._settings.allow_private_urls)
         return self.known(video_id_of_url(url))
 
-    def _id_of_file(self, path: Path) -> str:
+    def _identity(self, path: Path) -> tuple[str, str]:
+        """The id of a file, and the SHA-256 of its content if that had to be read."""
         # Our own copies lie in folders named by their content.
         if path.parent.parent == self._settings.data_dir / "media":
-            return path.parent.name
-        return video_id_of_file(path)
+            return path.parent.name, ""
+        sha256 = media.content_hash(path)
+        return video_id_of_content(sha256), sha256
 
     def _look_at_url(self, source: str) -> Source:
         """A remote video; without its facts when only the service may be able to reach it."""

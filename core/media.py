@@ -14,6 +14,7 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +24,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from core.errors import MediaError
 from core.models import MediaInfo
+from core.timecode import exact_rate
 
 MediaFile = Path | BinaryIO
 
@@ -53,7 +55,7 @@ _TURN_FILTERS = {
 
 
 def probe(source: MediaFile) -> MediaInfo:
-    """Duration in seconds, upright size in pixels, sound, codec, and size in bytes.
+    """Duration in seconds, upright size in pixels, sound, codec, size in bytes, frame rate.
 
     Raises:
         MediaError: missing, empty, not a video, without a picture, or damaged.
@@ -70,6 +72,7 @@ def probe(source: MediaFile) -> MediaInfo:
             has_audio=bool(container.streams.audio),
             codec=stream.codec_context.codec.canonical_name,
             size=_size(source),
+            frame_rate=_frame_rate(stream),
         )
 
 
@@ -370,6 +373,11 @@ def _duration(container: av.container.InputContainer, stream: av.VideoStream) ->
         if packet.pts is not None
     )
     return max(max(ends, default=0.0) - _origin(container), 0.001)
+
+
+def _frame_rate(stream: av.VideoStream) -> Fraction | None:
+    rate = stream.guessed_rate or stream.average_rate
+    return exact_rate(rate) if rate else None
 
 
 def _upright(frame: av.VideoFrame, stream: av.VideoStream) -> Image.Image:

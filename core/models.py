@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from fractions import Fraction
 from typing import Literal
 
 import numpy as np
@@ -54,7 +55,8 @@ class ScoredSegment:
 
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
-    """What a probe reads from a media file; `size` is in bytes, None where nobody said."""
+    """What a probe reads from a media file; `size` is in bytes, None where nobody said, as is the
+    `frame_rate`, which is exact: 30000/1001 and not 29.97."""
 
     duration: float
     width: int
@@ -62,11 +64,16 @@ class MediaInfo:
     has_audio: bool
     codec: str
     size: int | None = None
+    frame_rate: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video of the library. `video_url` is an http(s) address or a file: URI on the server."""
+    """A video of the library. `video_url` is an http(s) address or a file: URI on the server.
+
+    `frame_rate` is exact, None when unknown; `sha256` is that of a file's content, in hexadecimal,
+    empty when unknown. A `removed` one is in the library no longer: this is what was kept of it.
+    """
 
     id: str
     title: str
@@ -78,6 +85,9 @@ class Video:
     added_at: datetime
     width: int | None = None
     height: int | None = None
+    frame_rate: Fraction | None = None
+    sha256: str = ""
+    removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

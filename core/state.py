@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -78,6 +79,8 @@ class State:
             row_count=len(stored.segments),
             added_at=video.added_at.timestamp(),
             segment_sec=stored.segment_sec,
+            frame_rate=None if video.frame_rate is None else str(video.frame_rate),
+            sha256=video.sha256,
             removing=False,
         )
         with self._session() as session:
@@ -485,6 +488,8 @@ def _stored_video(row: VideoRow) -> StoredVideo:
             added_at=_time(row.added_at),
             width=row.width,
             height=row.height,
+            frame_rate=None if row.frame_rate is None else Fraction(row.frame_rate),
+            sha256=row.sha256,
         ),
         path=Path(row.path) if row.path else None,
         segments=tuple(

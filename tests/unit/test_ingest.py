@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core import Library, Limits, Settings, Stage, open_library
-from core.intake import default_title, is_url, normal_source, video_id_of_file, video_id_of_url
+from core import Library, Limits, Settings, Stage, media, open_library
+from core.intake import default_title, is_url, normal_source, video_id_of_content, video_id_of_url
 from tests.media import make_video
 
 
@@ -47,7 +47,7 @@ def test_links_that_go_in_circles_are_a_path_like_any_other(tmp_path: Path) -> N
 def test_the_id_of_a_file_is_that_of_its_content(tmp_path: Path) -> None:
     for name, content in (("a", b"same"), ("b", b"same"), ("c", b"other")):
         (tmp_path / name).write_bytes(content)
-    a, b, c = (video_id_of_file(tmp_path / name) for name in "abc")
+    a, b, c = (video_id_of_content(media.content_hash(tmp_path / name)) for name in "abc")
     assert a == b != c
 
 
