@@ -46,6 +46,11 @@ def search(page: Page, text: str) -> None:
     expect(page.get_by_test_id("moment").first).to_be_visible()
 
 
+def chip(page: Page, name: str) -> Locator:
+    """The chip of a part, which opens its settings, or of a filter."""
+    return page.locator(".st-key-search_chips").get_by_role("button", name=name).first
+
+
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.app_server import Server
-from tests.browser.conftest import search, search_box, settled
+from tests.browser.conftest import chip, search, search_box, settled
 
 # Puts a plain red picture into the clipboard, as a screenshot tool does.
 COPY_A_PICTURE = """async ([width, height]) => {
@@ -38,11 +38,6 @@ def order(page: Page) -> list[tuple[str, str]]:
             "all => all.map(c => [c.dataset.id, c.dataset.score])"
         )
     ]
-
-
-def chip(page: Page, name: str) -> Locator:
-    """What opens the settings of a part."""
-    return page.locator(".st-key-search_chips").get_by_role("button", name=name).first
 
 
 def paste_a_picture(page: Page, size: tuple[int, int] = (320, 180)) -> None:

@@ -120,3 +120,12 @@ def test_tenths_are_shown_in_both_halves_of_a_pair_or_in_none(links: Links) -> N
     moment = Moment(FILM, 12.1, 35.0, (first, second), 1, then=second)
     card = _card(moment, links, {}, {}, 0.6)
     assert [span["time"] for span in card["spans"]] == ["0:12.1–0:12.6", "0:31.0–0:35.0"]
+
+
+@pytest.mark.parametrize(
+    ("score", "said"), [(-0.003, "0.00"), (-0.006, "-0.01"), (0.0, "0.00"), (0.254, "0.25")]
+)
+def test_a_score_that_rounds_to_nothing_has_no_sign(links: Links, score: float, said: str) -> None:
+    card = _card(Moment(FILM, 0.0, 4.0, (hit(0, 4, score),), 1), links, {}, {}, 0.6)
+    assert card["score_label"] == said
+    assert card["name"].endswith(f"score {said}")
