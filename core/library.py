@@ -36,6 +36,7 @@ from core.models import (
     Heat,
     Job,
     LedgerEntry,
+    Moment,
     QueueState,
     SearchResult,
     Segment,
@@ -50,7 +51,14 @@ from core.query_vectors import QueryVectors
 from core.recent import Recent
 from core.recipe import Part, Recipe, query_vector
 from core.review import Review
-from core.search import Found, Ranking, find_moments, find_pairs
+from core.search import (
+    Found,
+    Ranking,
+    find_moments,
+    find_pairs,
+    fold_similar,
+    shown_segments,
+)
 from core.searches import Searches
 from core.settings import Settings
 from core.shelf import Shelf
@@ -391,10 +399,12 @@ class Library:
         filters: Filters | None = None,
         limit: int = 24,
         offset: int = 0,
+        per_video: int | None = None,
     ) -> SearchResult:
         """The moments that answer a recipe best, from `offset` (counted from 0) on, at most `limit`;
-        of a recipe with `then` pairs of moments. While the library stays as it is, pages that go on
-        where the last one ended repeat and lose none.
+        of a recipe with `then` pairs of moments. With `per_video` only so many of each video are
+        moments of the answer, its best. While the library stays as it is, pages that go on where
+        the last one ended repeat and lose none.
 
         Raises:
             RecipeError: empty, too long, cancelled out, or an unknown segment.
@@ -414,12 +424,13 @@ class Library:
             filters,
             limit,
             offset,
+            per_video,
             self.version,
         )
         found = self._recent.get(asked_for)
         recalled = found is not None
         if found is None:
-            found = self._found(recipe, directions, filters, limit, offset)
+            found = self._found(recipe, directions, filters, limit, offset, per_video)
             self._recent.put(asked_for, found)
         done = time.perf_counter()
         store_sec = 0.0 if recalled else found.store_sec
@@ -439,6 +450,11 @@ class Library:
             at_limit=found.at_limit,
             notes=tuple(dict.fromkeys(lookup.notes)),
         )
+
+    def fold(self, moments: Sequence[Moment]) -> list[Moment]:
+        """The same moments, with those that look almost like a better one as its `similar`."""
+        shown = [segment_id for moment in moments for segment_id in shown_segments(moment)]
+        return fold_similar(moments, self._store.vectors(shown))
 
     def why(self, result: SearchResult) -> dict[str, str]:
         """For each moment's best segment, by id, a few words on why it answers; may be empty. Of a
@@ -542,6 +558,7 @@ class Library:
         filters: Filters,
         limit: int,
         offset: int,
+        per_video: int | None,
     ) -> Found:
         """A page of the moments in these directions, one for each side of the recipe."""
         # The least score is that of a card, and so of a pair.
@@ -558,13 +575,14 @@ class Library:
             for direction, length in directions
         ]
         if recipe.then is None:
-            return find_moments(rankings[0], limit=limit, offset=offset)
+            return find_moments(rankings[0], limit=limit, offset=offset, per_video=per_video)
         return find_pairs(
             *rankings,
             within_sec=recipe.within_sec,
             min_score=filters.min_score,
             limit=limit,
             offset=offset,
+            per_video=per_video,
         )
 
     def _vector(self, part: Part, lookup: _Lookup | None = None) -> Vector:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.errors import RecipeError
@@ -28,6 +29,8 @@ MAX_MOMENT_SEC = 30.0
 SPARE_ROWS = 0.25
 # The best segments of either side that a "then" pairs.
 PAIRED_SEGMENTS = 1000
+# Pictures of one shot a few seconds apart, and copies of a film, have cosines above this.
+SIMILAR_COSINE = 0.97
 # Segments of a video that follow each other may overlap by what rounding leaves.
 _OVERLAP_MS = 1
 
@@ -74,6 +77,11 @@ class Ranking:
         self._questions = [
             (question, length * weight) for question, weight in _questions(filters, options)
         ]
+        self._closed: set[str] = set()
+
+    def close(self, video_ids: Collection[str]) -> None:
+        """Lets the next lists have no other hits of these videos than the last one had."""
+        self._closed.update(video_ids)
 
     def growing(self, segments: int) -> Iterator[list[Hit]]:
         """The best hits, first about as many as `segments`, then ever more, at last all.
@@ -82,13 +90,17 @@ class Ranking:
         may be others, which come before it, so these wait for the next list.
         """
         asked = min(math.ceil(segments * self._options * (1 + SPARE_ROWS)), MAX_LIMIT)
+        ranked: list[ScoredSegment] = []
         while True:
             rows = self._rows(asked)
             complete = len(rows) < asked or rows[-1].score < self._least
             self.cut = asked == MAX_LIMIT and not complete
             if not complete and not self.cut:
                 rows = [row for row in rows if row.score > rows[-1].score]
-            yield group_rows([row for row in rows if row.score >= self._least], self._videos)
+            ranked = [row for row in ranked if row.segment.video_id in self._closed]
+            ranked += [row for row in rows if row.score >= self._least]
+            ranked.sort(key=_best_first)
+            yield group_rows(ranked, self._videos)
             if complete or self.cut:
                 return
             asked = min(2 * asked, MAX_LIMIT)
@@ -100,13 +112,19 @@ class Ranking:
         rows = [
             ScoredSegment(row.segment, row.score * factor)
             for question, factor in self._questions
-            for row in self._store.search(self._direction, filters=question, limit=limit)
+            for row in self._store.search(
+                self._direction, filters=question, without=self._closed, limit=limit
+            )
         ]
         if len(self._questions) > 1:
-            rows.sort(key=lambda row: (-row.score, row.segment.id))
+            rows.sort(key=_best_first)
             del rows[limit:]
         self.store_sec += time.perf_counter() - begun
         return rows
+
+
+def _best_first(row: ScoredSegment) -> tuple[float, str]:
+    return -row.score, row.segment.id
 
 
 def _questions(filters: Filters, options: Sequence[str]) -> list[tuple[Filters, float]]:
@@ -132,8 +150,11 @@ def _questions(filters: Filters, options: Sequence[str]) -> list[tuple[Filters, 
     return [(plain if weighed == weights else replace(plain, options=tuple(weighed)), weight)]
 
 
-def find_moments(ranking: Ranking, *, limit: int, offset: int) -> Found:
-    """The moments from `offset` to `offset + limit`, best first.
+def find_moments(
+    ranking: Ranking, *, limit: int, offset: int, per_video: int | None = None
+) -> Found:
+    """The moments from `offset` to `offset + limit`, best first; the best `per_video` of each video
+    where that is given, and ranked among those.
 
     Every moment is on exactly one page. Asks the store again while merging leaves too few; hits
     behind those of the last page asked for may still join a moment that was shown.
@@ -142,6 +163,9 @@ def find_moments(ranking: Ranking, *, limit: int, offset: int) -> Found:
     moments: list[Moment] = []
     for hits in ranking.growing(end + 1):
         moments = merge_hits(hits)
+        if per_video is not None:
+            moments, full = _at_most(per_video, moments)
+            ranking.close(full)
         if len(moments) > end:
             break
     more = len(moments) > end
@@ -156,8 +180,10 @@ def find_pairs(
     min_score: float | None,
     limit: int,
     offset: int,
+    per_video: int | None = None,
 ) -> Found:
-    """The pairs of one hit of `ranking` and one of `then` that follows it, best first.
+    """The pairs of one hit of `ranking` and one of `then` that follows it, best first; the best
+    `per_video` of each video where that is given, and ranked among those.
 
     The best PAIRED_SEGMENTS of either side are paired; see `pair_hits`. `min_score` is for the
     score of the pair.
@@ -167,9 +193,22 @@ def find_pairs(
     followers, followers_are_cut = _best_hits(then)
     least = -math.inf if min_score is None else min_score
     pairs = [p for p in pair_hits(hits, followers, within_sec=within_sec) if p.score >= least]
+    if per_video is not None:
+        pairs, _ = _at_most(per_video, pairs)
     more = len(pairs) > end
     at_limit = not more and (hits_are_cut or followers_are_cut)
     return Found(tuple(pairs[first:end]), more, at_limit, ranking.store_sec + then.store_sec)
+
+
+def _at_most(number: int, moments: Sequence[Moment]) -> tuple[list[Moment], set[str]]:
+    """The first `number` moments of each video, ranked anew, and the videos that have so many."""
+    counts: Counter[str] = Counter()
+    kept: list[Moment] = []
+    for moment in moments:
+        counts[moment.video.id] += 1
+        if counts[moment.video.id] <= number:
+            kept.append(replace(moment, rank=len(kept) + 1))
+    return kept, {video_id for video_id, count in counts.items() if count >= number}
 
 
 def _page(limit: int, offset: int) -> tuple[int, int]:
@@ -297,3 +336,33 @@ def _candidates(hits: Sequence[Hit], then: Sequence[Hit], within_ms: int) -> lis
     return sorted(
         found, key=lambda pair: (-pair[0].score * pair[1].score, pair[0].rank, pair[1].rank)
     )
+
+
+def fold_similar(moments: Sequence[Moment], vectors: Mapping[str, Vector]) -> list[Moment]:
+    """Moments (best first) with those that look almost like a better one as its `similar`.
+
+    Two are alike when the cosine of their best segments is at least SIMILAR_COSINE; of pairs that
+    of either half. `vectors` are unit vectors by segment id; a moment without one stays by itself.
+    """
+    heads: list[Moment] = []
+    under: dict[int, list[Moment]] = {}
+    for moment in moments:
+        like = next((n for n, head in enumerate(heads) if _alike(head, moment, vectors)), None)
+        if like is None:
+            heads.append(moment)
+        else:
+            under.setdefault(like, []).append(moment)
+    return [replace(head, similar=tuple(under.get(n, ()))) for n, head in enumerate(heads)]
+
+
+def _alike(one: Moment, other: Moment, vectors: Mapping[str, Vector]) -> bool:
+    return all(
+        a in vectors and b in vectors and float(vectors[a] @ vectors[b]) >= SIMILAR_COSINE
+        for a, b in zip(shown_segments(one), shown_segments(other), strict=True)
+    )
+
+
+def shown_segments(moment: Moment) -> list[str]:
+    """The ids of what a moment stands for: its best segment, or both of a pair."""
+    then = [] if moment.then is None else [moment.then.segment.id]
+    return [moment.best.segment.id, *then]

@@ -20,7 +20,7 @@ import socket
 import sys
 import threading
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -149,11 +149,13 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _expression(filters: Filters) -> str:
+def _expression(filters: Filters, without: Collection[str] = ()) -> str:
     """All of `filters` but the options, which are partitions, and min_score, which is no field."""
     terms: list[str] = []
     if filters.video_ids:
         terms.append(f"video_id in {literal(filters.video_ids)}")
+    if without:
+        terms.append(f"video_id not in {literal(sorted(without))}")
     if filters.categories:
         terms.append(f"category in {literal(filters.categories)}")
     if filters.start is not None:
@@ -272,11 +274,16 @@ class VectorStore:
     # reading
 
     def search(
-        self, vector: Vector, *, filters: Filters = _EVERYTHING, limit: int
+        self,
+        vector: Vector,
+        *,
+        filters: Filters = _EVERYTHING,
+        without: Collection[str] = (),
+        limit: int,
     ) -> list[ScoredSegment]:
         """The nearest segments by cosine, best first, equals by id; at most MAX_LIMIT.
 
-        `vector` has shape (dimension,). A segment passes `added_after` from that moment on and
+        `vector` has shape (dimension,). Videos in `without` give no answer. A segment passes `added_after` from that moment on and
         `added_before` up to it, and needs a score of at least `min_score`.
         """
         query = self._checked_vectors([vector])
@@ -290,7 +297,7 @@ class VectorStore:
             answer = client.search(
                 self.collection,
                 query,
-                filter=_expression(filters),
+                filter=_expression(filters, without),
                 limit=limit,
                 output_fields=_SEGMENT_FIELDS,
                 search_params=self._connection.search_params(limit),

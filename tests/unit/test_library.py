@@ -210,6 +210,20 @@ def test_pages_follow_each_other(shared: Library) -> None:
     assert shared.search("blue", limit=0).moments == shared.search("blue", limit=-1).moments == ()
 
 
+def test_so_many_moments_of_each_video_are_given_and_remembered_apart(shared: Library) -> None:
+    every = shared.search("a surface", limit=10).moments
+    one_each = shared.search("a surface", limit=10, per_video=1).moments
+    assert len(every) == 3
+    assert len(one_each) == len({moment.video.id for moment in one_each}) == 2
+    assert one_each[0] == every[0]
+
+
+def test_what_looks_the_same_folds_under_the_better_moment(shared: Library) -> None:
+    best, other, third = shared.search("a surface", limit=10).moments
+    copy = replace(best, rank=4)
+    assert shared.fold([best, other, third, copy]) == [replace(best, similar=(copy,)), other, third]
+
+
 def test_heat_is_the_cosine_of_every_segment(shared: Library) -> None:
     recipe = Recipe((Part.text("blue"), Part.image(picture(RED), weight=-0.5)))
     video_id = video_called(shared, "red then blue")

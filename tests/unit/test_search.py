@@ -29,6 +29,7 @@ from core.search import (
     Ranking,
     find_moments,
     find_pairs,
+    fold_similar,
     group_rows,
     merge_hits,
     pair_hits,
@@ -375,6 +376,116 @@ def test_paging_repeats_and_loses_no_moment(
         more = found.more
     assert [m.best.segment.id for m in shown] == [m.best.segment.id for m in whole.moments]
     assert [m.rank for m in shown] == list(range(1, len(shown) + 1))
+
+
+@given(
+    st.integers(0, LIBRARIES - 1),
+    st.integers(1, 4),
+    st.integers(1, 5),
+    st.sampled_from([None, 0.5]),
+    st.sampled_from([(), (("audio", 0.5),)]),
+)
+@settings(max_examples=20, deadline=None)
+def test_pages_with_so_many_of_each_video_are_those_that_counting_all_moments_gives(
+    crowd: VectorStore,
+    number: int,
+    per_video: int,
+    size: int,
+    least: float | None,
+    weights: tuple[tuple[str, float], ...],
+) -> None:
+    categories = (f"library {number}", f"library {(number + 1) % LIBRARIES}")
+    filters = Filters(categories=categories, min_score=least, option_weights=weights)
+
+    def page(limit: int, offset: int, per_video: int | None) -> Found:
+        hits_first = ranking(crowd, filters, options=("visual", "audio"))
+        return find_moments(hits_first, limit=limit, offset=offset, per_video=per_video)
+
+    expected: list[str] = []
+    left = dict.fromkeys(VIDEOS, per_video)
+    for moment in page(1000, 0, None).moments:
+        left[moment.video.id] -= 1
+        if left[moment.video.id] >= 0:
+            expected.append(moment.best.segment.id)
+    shown: list[Moment] = []
+    more = True
+    while more:
+        found = page(size, len(shown), per_video)
+        assert len(found.moments) == size or not found.more
+        shown += found.moments
+        more = found.more
+    assert [m.best.segment.id for m in shown] == expected
+    assert [m.rank for m in shown] == list(range(1, len(shown) + 1))
+
+
+def test_one_video_that_answers_everywhere_does_not_use_up_what_the_engine_can_give(
+    crowd: VectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.search.MAX_LIMIT", 100)
+    filters = Filters(categories=("endless", "library 0"), options=("visual",))
+    every = find_moments(ranking(crowd, filters), limit=50, offset=0)
+    assert {moment.video.id for moment in every.moments} == {"endless"}
+    found = find_moments(ranking(crowd, filters), limit=50, offset=0, per_video=2)
+    assert [moment.video.id for moment in found.moments][:2] == ["endless", "endless"]
+    assert {moment.video.id for moment in found.moments} == {"endless", "a0", "b0"}
+    assert (found.more, found.at_limit) == (False, False)
+
+
+def test_of_a_then_so_many_pairs_of_each_video_are_given(store: VectorStore) -> None:
+    def pairs(per_video: int | None, offset: int = 0) -> list[tuple[int, str, float]]:
+        page = find_pairs(
+            ranking(store),
+            ranking(store),
+            within_sec=10,
+            min_score=None,
+            limit=3,
+            offset=offset,
+            per_video=per_video,
+        )
+        return [(m.rank, m.video.id, m.start_offset_sec) for m in page.moments]
+
+    assert pairs(None) == [(1, "a", 0), (2, "a", 2), (3, "a", 4)]
+    assert pairs(2) == [(1, "a", 0), (2, "a", 2), (3, "b", 0)]
+    assert pairs(2, offset=3) == [(4, "b", 10)]
+
+
+# Moments that look almost the same
+
+
+def folded(moments: Sequence[Moment], vectors: Mapping[str, Vector]) -> list[tuple[int, list[int]]]:
+    """The rank of each that stays, with those of the ones under it."""
+    return [(m.rank, [s.rank for s in m.similar]) for m in fold_similar(moments, vectors)]
+
+
+def test_moments_that_look_almost_the_same_fold_under_the_best_of_them() -> None:
+    moments = merge_hits(hits(*(row(0.9 - n / 10, 20 * n, 20 * n + 4) for n in range(5))))
+    # In turns: two bunches, an eighth of a turn apart.
+    turns = (0.0, 0.125, 0.01, 0.13, 0.02)
+    vectors = {
+        m.best.segment.id: np.array([np.cos(a), np.sin(a)], dtype=np.float32)
+        for m, a in zip(moments, 2 * np.pi * np.array(turns), strict=True)
+    }
+    assert folded(moments, vectors) == [(1, [3, 5]), (2, [4])]
+    assert folded(moments, {}) == [(n, []) for n in range(1, 6)]
+
+
+def test_likeness_is_measured_with_the_best_and_does_not_run_on_from_one_to_the_next() -> None:
+    moments = merge_hits(hits(*(row(0.9 - n / 10, 20 * n, 20 * n + 4) for n in range(3))))
+    step = np.arccos(0.98)
+    vectors = {
+        m.best.segment.id: np.array([np.cos(n * step), np.sin(n * step)], dtype=np.float32)
+        for n, m in enumerate(moments)
+    }
+    assert folded(moments, vectors) == [(1, [2]), (3, [])]
+
+
+def test_pairs_fold_only_when_both_halves_look_the_same() -> None:
+    firsts = hits(*(row(0.9 - n / 100, 100 * n, 100 * n + 4) for n in range(3)))
+    seconds = hits(*(row(0.9 - n / 100, 100 * n + 5, 100 * n + 9) for n in range(3)))
+    pairs = pair_hits(firsts, seconds, within_sec=5)
+    vectors = {hit.segment.id: towards(1.0) for hit in (*firsts, *seconds)}
+    vectors[seconds[2].segment.id] = towards(0.0)
+    assert folded(pairs, vectors) == [(1, [2]), (3, [])]
 
 
 def test_the_last_page_that_the_engine_can_give_says_so(
