@@ -12,6 +12,7 @@ from core.errors import (
     EmbedderError,
     EmbedderRejected,
     EmbedderUnavailable,
+    EvidenceError,
     JobCancelled,
     MediaError,
     MediaUnreachable,
@@ -22,6 +23,7 @@ from core.errors import (
     StoreError,
     StoreLocked,
     StoreUnavailable,
+    TimelineError,
     UnsupportedMedia,
 )
 from core.library import Library, open_library
@@ -65,6 +67,7 @@ __all__ = [
     "EmbedderRejected",
     "EmbedderUnavailable",
     "Estimate",
+    "EvidenceError",
     "Filters",
     "Finding",
     "Heat",
@@ -98,6 +101,7 @@ __all__ = [
     "StoreError",
     "StoreLocked",
     "StoreUnavailable",
+    "TimelineError",
     "UnsupportedMedia",
     "Video",
     "available_embedders",

@@ -20,7 +20,9 @@ SeekpointError
 │   ├── MediaUnreachable    not to be had from here; a service may still reach it
 │   └── UploadError         a file on its way in that cannot go on, with the reason
 ├── BudgetExceeded
+├── EvidenceError           an exported file that cannot be opened again
 ├── RecipeError             empty, too long, unknown segment
+├── TimelineError           moments that a cut list cannot hold
 └── JobCancelled            raised inside a job that somebody cancelled
 """
 
@@ -139,8 +141,16 @@ class BudgetExceeded(SeekpointError):
         self.price = price
 
 
+class EvidenceError(SeekpointError):
+    """What was exported cannot be opened again: it is cut off, changed, or something else."""
+
+
 class RecipeError(SeekpointError):
     """The query cannot be run as it stands."""
+
+
+class TimelineError(SeekpointError):
+    """A cut list cannot hold these moments."""
 
 
 class JobCancelled(SeekpointError):

@@ -1,8 +1,13 @@
-"""Results as files."""
+"""Findings as a table."""
 
 from __future__ import annotations
 
-from core.models import SearchResult
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.models import Finding
+from core.recipe import Recipe
+from core.timecode import timecodes
 
 CSV_COLUMNS = (
     "video_url",
@@ -10,39 +15,67 @@ CSV_COLUMNS = (
     "category",
     "start_offset_sec",
     "end_offset_sec",
+    "start_timecode",
+    "end_timecode",
     "embedding_scope",
     "embedding_option",
     "score",
+    "relevance",
     "rank",
+    "recipe",
     "model",
+    "exported_at",
 )
+# Behind the others, and only where somebody wrote one.
+REMARK_COLUMNS = ("note", "tags")
 # A spreadsheet runs a cell that starts with one of these (OWASP, "CSV Injection"); the last four
 # are the wide forms of the first.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def to_csv(result: SearchResult) -> bytes:
-    """One row per shown moment, in the order shown; UTF-8 with a mark that Excel understands."""
+def to_csv(findings: Sequence[Finding], exported_at: datetime) -> bytes:
+    """One row per finding, in the order given; UTF-8 with a mark that Excel understands.
+
+    Timecodes are those of the first frame and of the first one behind the last, empty where the
+    frame rate is unknown.
+    """
     import pandas as pd
 
+    with_remarks = any(finding.note or finding.tags for finding in findings)
+    columns = CSV_COLUMNS + REMARK_COLUMNS * with_remarks
+    recipes: dict[Recipe, str] = {}
     rows = [
-        (
-            inert(moment.video.video_url),
-            inert(moment.video.title),
-            inert(moment.video.category),
-            moment.start_offset_sec,
-            moment.end_offset_sec,
-            moment.best.segment.embedding_scope,
-            moment.best.segment.embedding_option,
-            moment.score,
-            moment.rank,
-            result.model,
-        )
-        for moment in result.moments
+        _row(finding, exported_at.isoformat(timespec="seconds"), recipes)[: len(columns)]
+        for finding in findings
     ]
     # The line ending also decides what is quoted: with "\n" alone a "\r" in a title splits its row.
-    text = pd.DataFrame(rows, columns=list(CSV_COLUMNS)).to_csv(index=False, lineterminator="\r\n")
+    text = pd.DataFrame(rows, columns=list(columns)).to_csv(index=False, lineterminator="\r\n")
     return text.encode("utf-8-sig")
+
+
+def _row(finding: Finding, exported_at: str, recipes: dict[Recipe, str]) -> tuple[object, ...]:
+    moment, video, segment = finding.moment, finding.moment.video, finding.moment.best.segment
+    start, end = moment.start_offset_sec, moment.end_offset_sec
+    if finding.recipe not in recipes:
+        recipes[finding.recipe] = finding.recipe.to_text() or finding.recipe.to_json()
+    return (
+        inert(video.video_url),
+        inert(video.title),
+        inert(video.category),
+        start,
+        end,
+        *timecodes(start, end, video.frame_rate),
+        inert(segment.embedding_scope),
+        inert(segment.embedding_option),
+        moment.score,
+        "" if finding.relevance is None else finding.relevance.level,
+        moment.rank,
+        inert(recipes[finding.recipe]),
+        inert(finding.model),
+        exported_at,
+        inert(finding.note),
+        inert(", ".join(finding.tags)),
+    )
 
 
 def inert(text: str) -> str:

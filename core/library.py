@@ -13,26 +13,31 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import BinaryIO, Literal, Self
+from typing import BinaryIO, Self
 from weakref import WeakSet
 
 import numpy as np
 
-from core import export, fetch, media
+from core import fetch, media
+from core.basket import Basket
 from core.clips import ClipCutter
 from core.database import Database
 from core.embedders import create_embedder
 from core.embedders.base import Embedder, unit_vector
 from core.errors import MediaError, RecipeError
+from core.exporter import Exporter, ExportFormat
+from core.findings import findings_of
 from core.forecast import batch_fraction, batch_remaining_sec, pace, remaining_sec
 from core.ingest import IngestQueue
 from core.intake import Intake, default_title, is_url, normal_source, valid_text
 from core.ledger import Ledger, Query
 from core.lock import DataDirLock
 from core.models import (
+    Calibration,
     Capabilities,
     Estimate,
     Filters,
+    Finding,
     Heat,
     Job,
     LedgerEntry,
@@ -143,6 +148,24 @@ class Library:
             self._vectors = QueryVectors(database, collection=collection, embed=self._embed_part)
             self.searches = Searches(database, settings.data_dir, collection=collection)
             self.searches.drop_unused_media()
+            self.basket = Basket(
+                database,
+                collection=collection,
+                videos=lambda: self._shelf.videos,
+                as_kept=self.searches.as_kept,
+                as_usable=self.searches.as_usable,
+            )
+            self._exporter = Exporter(
+                self._shelf,
+                self.searches,
+                embedder=self.embedder,
+                collection=collection,
+                allow_private=settings.allow_private_urls,
+                search=lambda recipe, filters, limit: self.search(
+                    recipe, filters=filters, limit=limit
+                ),
+                poster=self.poster,
+            )
             self._recent = Recent[Found](_RECENT_ANSWERS, seconds=_RECENT_SEC)
             self._no_poster_until: dict[str, float] = {}
             self._queue = IngestQueue(
@@ -487,11 +510,36 @@ class Library:
             best[span] = max(score, best.get(span, score))
         return [Heat(start, end, score) for (start, end), score in best.items()]
 
-    def export(self, result: SearchResult, format: Literal["csv"] = "csv") -> bytes:
-        """The shown moments as a file."""
-        if format != "csv":
-            raise ValueError(f"unknown export format {format!r}")
-        return export.to_csv(result)
+    # Away, and back
+
+    def findings(
+        self,
+        result: SearchResult,
+        calibration: Calibration | None = None,
+        only: Collection[str] | None = None,
+    ) -> list[Finding]:
+        """The moments of an answer, in its order, to be taken away; `only` those with these best
+        segments."""
+        return findings_of(result, calibration, only)
+
+    def export(self, what: SearchResult | Sequence[Finding], format: ExportFormat = "csv") -> bytes:
+        """Moments as a file: a table, evidence, a cut list, a timeline or a contact sheet.
+
+        Frame rates that are not on record are read from the videos, for a few seconds at most.
+
+        Raises:
+            TimelineError: for what a cut list cannot hold.
+        """
+        return self._exporter.export(what, format)
+
+    def load(self, exported_json: bytes) -> SearchResult:
+        """Evidence as the answer it was: the same moments and scores in the same order. The videos
+        are as they are today, or marked as removed; `notes` say what differs from then.
+
+        Raises:
+            EvidenceError: for a file that is cut off, of a later version, or no evidence at all.
+        """
+        return self._exporter.load(exported_json)
 
     # Pictures and players
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select
 
-from core.database import Database, SearchRow
+from core.database import BasketRow, Database, SearchRow
 from core.errors import MediaError, RecipeError
 from core.models import Filters
 from core.recipe import Part, Recipe
@@ -134,9 +134,11 @@ class Searches:
             session.execute(delete(SearchRow).where(self._mine(), SearchRow.name == ""))
 
     def drop_unused_media(self) -> None:
-        """Deletes the media that no search of any collection asks with."""
+        """Deletes the media that no search of any collection asks with, nor found what is in a
+        basket."""
         with self._session() as session:
             wanted = "\n".join(session.scalars(select(SearchRow.recipe)))
+            wanted += "\n".join(session.scalars(select(BasketRow.finding)))
         for path in self._media.glob("*"):
             old = path.stat().st_mtime < time.time() - _SPARE_SEC
             if old and path.name not in wanted:
@@ -171,13 +173,21 @@ class Searches:
 
     # Our own media stand in the records by name: the data folder may move.
 
+    def as_kept(self, recipe: Recipe) -> Recipe:
+        """A recipe to be written down: its pictures and clips are kept here and named."""
+        return with_sources(recipe, self._named)
+
+    def as_usable(self, recipe: Recipe) -> Recipe:
+        """A recipe that was written down, with its pictures and clips where they are now."""
+        return with_sources(recipe, self._located)
+
     def _to_json(self, recipe: Recipe) -> str:
-        return _with_sources(recipe, self._named).to_json()
+        return self.as_kept(recipe).to_json()
 
     def _saved(self, row: SearchRow) -> SavedSearch:
         return SavedSearch(
             id=row.id,
-            recipe=_with_sources(Recipe.from_json(row.recipe), self._located),
+            recipe=self.as_usable(Recipe.from_json(row.recipe)),
             filters=_filters_from_json(row.filters),
             name=row.name,
             used_at=datetime.fromtimestamp(row.used_at, UTC),
@@ -198,8 +208,9 @@ class Searches:
         return replace(part, source=source)
 
 
-def _with_sources(recipe: Recipe, change: Callable[[Part], Part]) -> Recipe:
-    then = None if recipe.then is None else _with_sources(recipe.then, change)
+def with_sources(recipe: Recipe, change: Callable[[Part], Part]) -> Recipe:
+    """The recipe with every part of both sides changed."""
+    then = None if recipe.then is None else with_sources(recipe.then, change)
     return replace(recipe, parts=tuple(change(part) for part in recipe.parts), then=then)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
 
 from core.models import Video
 from core.state import State, StoredVideo
@@ -41,7 +43,19 @@ class Shelf:
             self._state.remove_video(video_id)
             self._replace({k: v for k, v in self._stored.items() if k != video_id})
 
+    def complete(self, video_id: str, *, frame_rate: Fraction) -> None:
+        """Adds to a record what no answer depends on: the version stays."""
+        with self.changing:
+            stored = self._stored.get(video_id)
+            if stored is not None:
+                stored = replace(stored, video=replace(stored.video, frame_rate=frame_rate))
+                self._state.put_video(stored)
+                self._mirror({**self._stored, video_id: stored})
+
     def _replace(self, stored: dict[str, StoredVideo]) -> None:
+        self._mirror(stored)
+        self.version += 1
+
+    def _mirror(self, stored: dict[str, StoredVideo]) -> None:
         self._stored = stored
         self._videos = {id_: entry.video for id_, entry in stored.items()}
-        self.version += 1
