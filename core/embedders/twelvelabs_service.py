@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,16 @@ _UPLOADS_PER_MINUTE = 60
 _SLOW_DOWN_SEC = 5.0
 
 T = TypeVar("T")
+
+_loading = threading.Lock()
+
+
+def load_sdk() -> None:
+    """Imports the SDK, whole and in one thread. It takes more than half a second, so not before the
+    first call; and when threads import modules that need each other, Python may find a deadlock and
+    fail one of them."""
+    with _loading:
+        from twelvelabs import TwelveLabs  # noqa: F401
 
 
 class Kind(StrEnum):
@@ -86,7 +97,7 @@ class Service:
 
     @cached_property
     def client(self) -> TwelveLabs:
-        # Imported here: the SDK takes more than half a second.
+        load_sdk()
         from twelvelabs import TwelveLabs
 
         base_url = self._settings.twelvelabs_base_url
@@ -162,6 +173,7 @@ class Service:
     @contextmanager
     def translated(self) -> Iterator[None]:
         """Failures of the SDK or its connection become ours."""
+        load_sdk()
         from pydantic import ValidationError
         from twelvelabs.core.api_error import ApiError
 

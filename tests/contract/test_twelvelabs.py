@@ -7,6 +7,8 @@ import hashlib
 import itertools
 import json
 import logging
+import subprocess
+import sys
 import tempfile
 import tracemalloc
 from collections.abc import Callable
@@ -1317,3 +1319,40 @@ def test_the_standin_keeps_a_plan_as_the_service_does(
     assert report["too_many"] == 1
     assert report["tasks"] == {RED_CAR: 2}
     assert report["minutes"] == 1.0
+
+
+def test_calls_that_come_first_at_the_same_time_import_the_sdk_in_one_thread() -> None:
+    """Two that import at once can make Python find a deadlock, and a job fail."""
+    program = """
+import sys, threading
+from core import Settings
+from core.embedders.twelvelabs_service import Service
+
+importing = set()
+
+class Watch:
+    def find_spec(self, name, path, target=None):
+        if name.startswith("twelvelabs"):
+            importing.add(threading.get_ident())
+
+def first(number):
+    together.wait()
+    if number % 2:
+        service.client.assets
+    else:
+        with service.translated():
+            pass
+
+sys.meta_path.insert(0, Watch())
+service, together = Service(Settings(twelvelabs_api_key="tlk_0123456789ABCDEF")), threading.Barrier(8)
+threads = [threading.Thread(target=first, args=(number,)) for number in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(importing))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == ["1"]
