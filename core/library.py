@@ -6,8 +6,8 @@ import io
 import logging
 import shutil
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,9 @@ from weakref import WeakSet
 import numpy as np
 
 from core import fetch, media
+from core.background import UNLIKELY, Background
 from core.basket import Basket
+from core.calibration import calibrate, chance_of
 from core.clips import ClipCutter
 from core.database import Database
 from core.embedders import create_embedder
@@ -28,6 +30,7 @@ from core.errors import MediaError, RecipeError
 from core.exporter import Exporter, ExportFormat
 from core.findings import findings_of
 from core.forecast import batch_fraction, batch_remaining_sec, pace, remaining_sec
+from core.heat import HeatStrips
 from core.ingest import IngestQueue
 from core.intake import Intake, default_title, is_url, normal_source, valid_text
 from core.ledger import Ledger, Query
@@ -54,7 +57,7 @@ from core.models import (
 )
 from core.query_vectors import QueryVectors
 from core.recent import Recent
-from core.recipe import Part, Recipe, query_vector
+from core.recipe import Part, Recipe, query_vector, weighted_parts
 from core.review import Review
 from core.search import (
     Found,
@@ -62,6 +65,7 @@ from core.search import (
     find_moments,
     find_pairs,
     fold_similar,
+    option_weights,
     shown_segments,
 )
 from core.searches import Searches
@@ -160,13 +164,15 @@ class Library:
                 self.searches,
                 embedder=self.embedder,
                 collection=collection,
-                allow_private=settings.allow_private_urls,
+                readable=self._readable,
                 search=lambda recipe, filters, limit: self.search(
                     recipe, filters=filters, limit=limit
                 ),
                 poster=self.poster,
             )
             self._recent = Recent[Found](_RECENT_ANSWERS, seconds=_RECENT_SEC)
+            self._background = Background(self._store.vectors, self._unlikely_words)
+            self._strips = HeatStrips(self._store.vectors)
             self._no_poster_until: dict[str, float] = {}
             self._queue = IngestQueue(
                 settings=settings,
@@ -436,27 +442,13 @@ class Library:
         recipe, filters = _as_recipe(recipe), filters or Filters()
         begun = time.perf_counter()
         lookup = _Lookup()
-        sides = [recipe] if recipe.then is None else [recipe, recipe.then]
-        directions = [query_vector(side, partial(self._vector, lookup=lookup)) for side in sides]
+        directions = [
+            query_vector(side, partial(self._vector, lookup=lookup)) for side in _sides(recipe)
+        ]
         self._note_savings(lookup)
         embedded = time.perf_counter()
-        # The directions decide the answer, however the recipe came by them.
-        asked_for = (
-            tuple((direction.tobytes(), length) for direction, length in directions),
-            recipe.within_sec,
-            filters,
-            limit,
-            offset,
-            per_video,
-            self.version,
-        )
-        found = self._recent.get(asked_for)
-        recalled = found is not None
-        if found is None:
-            found = self._found(recipe, directions, filters, limit, offset, per_video)
-            self._recent.put(asked_for, found)
+        found = self._found(recipe, directions, filters, limit, offset, per_video)
         done = time.perf_counter()
-        store_sec = 0.0 if recalled else found.store_sec
         return SearchResult(
             hits=tuple(hit for moment in found.moments for hit in moment.hits),
             moments=found.moments,
@@ -465,8 +457,8 @@ class Library:
             model=self.embedder.model,
             timings={
                 "embed": embedded - begun,
-                "search": store_sec,
-                "group": done - embedded - store_sec,
+                "search": found.store_sec,
+                "group": done - embedded - found.store_sec,
             },
             cached=not lookup.asked,
             more=found.more,
@@ -492,23 +484,54 @@ class Library:
         }
         return {segment_id: line for segment_id, line in lines.items() if line}
 
-    def heat(self, recipe: Recipe | str, video_id: str) -> list[Heat]:
-        """The score of every segment of a video, in order of start; the best option of each. Of a
-        "then" it is that of the first side.
+    def calibrate(self, result: SearchResult) -> Calibration:
+        """How far an answer can be trusted: what each score means, where the answer may end, and
+        whether there is one at all. `core/calibration.py` says how.
+
+        The vectors of a sample of the library are read first and kept; then it takes milliseconds.
+
+        Raises what `search` raises.
+        """
+        sides = _sides(result.recipe)
+        directions = [query_vector(side, self._vector) for side in sides]
+        weights = option_weights(result.filters, self.embedder.options)
+        sample = self._background.sample(self.version, self._shelf.stored)
+        passing = self._background.passing(result.filters, tuple(weights))
+        chances = [
+            chance_of(sample, weighted_parts(side), *query, segments=passing.segments)
+            for side, query in zip(sides, directions, strict=True)
+        ]
+        best = self._best(result, directions)
+        return calibrate(result.moments, best, chances, weights=weights, searched=passing.searched)
+
+    def _best(
+        self, result: SearchResult, directions: Sequence[tuple[Vector, float]]
+    ) -> Moment | None:
+        """The best moment of the whole answer, also of one that begins further down or that a least
+        score leaves nothing of."""
+        if result.moments and result.moments[0].rank == 1:
+            return result.moments[0]
+        filters = replace(result.filters, min_score=None)
+        found = self._found(result.recipe, directions, filters, limit=1, offset=0)
+        return found.moments[0] if found.moments else None
+
+    def heat(
+        self, recipe: Recipe | str, video_id: str, *, filters: Filters | None = None
+    ) -> list[Heat]:
+        """The scores of every segment of a video, in order of start. Of a "then" they are those of
+        the first side, where watching begins.
+
+        Of the filters only options and their weights count: a strip shows the whole video.
 
         Raises what `search` raises.
         """
         direction, length = query_vector(_as_recipe(recipe), self._vector)
-        segments = self.segments(video_id)
-        vectors = self._store.vectors([segment.id for segment in segments])
-        best: dict[tuple[float, float], float] = {}
-        for segment in segments:
-            if segment.id not in vectors:
-                continue  # the store lost rows; `warning` says so
-            span = (segment.start_offset_sec, segment.end_offset_sec)
-            score = float(np.dot(vectors[segment.id], direction)) * length
-            best[span] = max(score, best.get(span, score))
-        return [Heat(start, end, score) for (start, end), score in best.items()]
+        weights = option_weights(filters or Filters(), self.embedder.options)
+        stored = self._shelf.get(video_id)
+        if stored is None:
+            return []
+        scaled = {option: weight * length for option, weight in weights.items()}
+        return self._strips.of(stored, direction, scaled)
 
     # Away, and back
 
@@ -540,6 +563,23 @@ class Library:
             EvidenceError: for a file that is cut off, of a later version, or no evidence at all.
         """
         return self._exporter.load(exported_json)
+
+    def cut_clips(
+        self,
+        findings: Sequence[Finding],
+        zip_path: Path,
+        *,
+        on_progress: Callable[[float], None] = lambda _: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Path:
+        """Writes a ZIP file of MP4s, one for each moment, exact to the frame; those that cannot be
+        made are listed in it. `on_progress` gets the fraction done. The file is there complete or
+        not at all.
+
+        Raises:
+            JobCancelled: when `cancelled` says so. MediaError: when the disk has no room.
+        """
+        return self._exporter.cut_clips(findings, zip_path, on_progress, cancelled)
 
     # Pictures and players
 
@@ -606,9 +646,36 @@ class Library:
         filters: Filters,
         limit: int,
         offset: int,
+        per_video: int | None = None,
+    ) -> Found:
+        """A page of the moments in these directions, one for each side of the recipe; it is
+        remembered for a while, and takes the store no time then."""
+        # The directions decide the answer, however the recipe came by them.
+        asked_for = (
+            tuple((direction.tobytes(), length) for direction, length in directions),
+            recipe.within_sec,
+            filters,
+            limit,
+            offset,
+            per_video,
+            self.version,
+        )
+        found = self._recent.get(asked_for)
+        if found is not None:
+            return replace(found, store_sec=0.0)
+        found = self._asked(recipe, directions, filters, limit, offset, per_video)
+        self._recent.put(asked_for, found)
+        return found
+
+    def _asked(
+        self,
+        recipe: Recipe,
+        directions: Sequence[tuple[Vector, float]],
+        filters: Filters,
+        limit: int,
+        offset: int,
         per_video: int | None,
     ) -> Found:
-        """A page of the moments in these directions, one for each side of the recipe."""
         # The least score is that of a card, and so of a pair.
         of_hits = filters if recipe.then is None else replace(filters, min_score=None)
         rankings = [
@@ -643,6 +710,14 @@ class Library:
         if len(vectors) == 1:
             return vectors[0]
         return unit_vector(np.sum(vectors, axis=0), self.embedder.dimension)
+
+    def _unlikely_words(self) -> list[Vector]:
+        """What chance may be asked with besides a query; nothing that would have to be paid for."""
+        found: list[Vector] = []
+        for words in () if self.embedder.remote else UNLIKELY:
+            with suppress(RecipeError):  # an embedder need not know every word
+                found.append(self.embedder.embed_text(words))
+        return found
 
     def _embed_part(self, part: Part) -> Vector:
         if part.kind == "segment":
@@ -753,6 +828,10 @@ def _as_query(part: Part) -> tuple[Query, str, float | None]:
             return "clip", what, ((part.end or 0) - (part.start or 0)) / 60 if known else None
         case _:
             return "text", what, None
+
+
+def _sides(recipe: Recipe) -> list[Recipe]:
+    return [recipe] if recipe.then is None else [recipe, recipe.then]
 
 
 def _as_recipe(recipe: Recipe | str) -> Recipe:

@@ -13,12 +13,20 @@ V = TypeVar("V")
 
 
 class Recent(Generic[V]):
-    """The last `size` values by key, each for `seconds` at most. Threads may share it."""
+    """The last values by key, each for `seconds` at most, as many as weigh `size` together; each
+    weighs 1 unless told. Threads may share it."""
 
     def __init__(
-        self, size: int, *, seconds: float = inf, clock: Callable[[], float] = time.monotonic
+        self,
+        size: int,
+        *,
+        seconds: float = inf,
+        weigh: Callable[[V], int] = lambda _: 1,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._size = size
+        self._weigh = weigh
+        self._weight = 0
         self._seconds = seconds
         self._clock = clock
         self._lock = threading.Lock()
@@ -28,14 +36,20 @@ class Recent(Generic[V]):
         with self._lock:
             put_at, value = self._kept.get(key, (-inf, None))
             if value is None or self._clock() - put_at > self._seconds:
-                self._kept.pop(key, None)
+                self._drop(key)
                 return None
             self._kept.move_to_end(key)
             return value
 
     def put(self, key: Hashable, value: V) -> None:
         with self._lock:
+            self._drop(key)
             self._kept[key] = self._clock(), value
-            self._kept.move_to_end(key)
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
+            self._weight += self._weigh(value)
+            while self._weight > self._size:
+                self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: Hashable) -> None:
+        _, value = self._kept.pop(key, (-inf, None))
+        if value is not None:
+            self._weight -= self._weigh(value)

@@ -127,27 +127,37 @@ def _best_first(row: ScoredSegment) -> tuple[float, str]:
     return -row.score, row.segment.id
 
 
-def _questions(filters: Filters, options: Sequence[str]) -> list[tuple[Filters, float]]:
-    """What to ask the store, and the weight of the answers; once for all options that weigh the
-    same. The score is left to us: the store knows of no weights."""
+def option_weights(filters: Filters, options: Sequence[str]) -> dict[str, float]:
+    """The weight of each option that is searched; `options` are those that a segment may have.
+
+    Raises:
+        RecipeError: a weight that is no number from 0 to 2, or that leaves no option.
+    """
     given = dict(filters.option_weights)
     if not all(0 <= weight <= MAX_WEIGHT for weight in given.values()):
         raise RecipeError(
             "The weight of an option is not a number from 0 to 2.", "Set it to one in the filters."
         )
-    all_of_them = filters.options or tuple(options)
-    weights = {option: given.get(option, 1.0) for option in all_of_them}
+    weights = {option: given.get(option, 1.0) for option in filters.options or options}
     weighed = {option: weight for option, weight in weights.items() if weight > 0}
     if not weighed:
         raise RecipeError(
             "Nothing of the videos is searched: every option has the weight 0.",
             "Give one of them a weight in the filters.",
         )
+    return weighed
+
+
+def _questions(filters: Filters, options: Sequence[str]) -> list[tuple[Filters, float]]:
+    """What to ask the store, and the weight of the answers; once for all options that weigh the
+    same. The score is left to us: the store knows of no weights."""
+    weights = option_weights(filters, options)
     plain = replace(filters, min_score=None, option_weights=())
-    if len(set(weighed.values())) > 1:
-        return [(replace(plain, options=(o,)), weight) for o, weight in weighed.items()]
-    weight = next(iter(weighed.values()))
-    return [(plain if weighed == weights else replace(plain, options=tuple(weighed)), weight)]
+    if len(set(weights.values())) > 1:
+        return [(replace(plain, options=(o,)), weight) for o, weight in weights.items()]
+    weight = next(iter(weights.values()))
+    all_of_them = weights.keys() == set(filters.options or options)
+    return [(plain if all_of_them else replace(plain, options=tuple(weights)), weight)]
 
 
 def find_moments(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -29,6 +29,11 @@ class Shelf:
     def videos(self) -> Mapping[str, Video]:
         """Every video by id, oldest first. The mapping is never changed once handed out."""
         return self._videos
+
+    @property
+    def stored(self) -> Sequence[StoredVideo]:
+        """Every video with its segments, oldest first."""
+        return list(self._stored.values())
 
     def get(self, video_id: str) -> StoredVideo | None:
         return self._stored.get(video_id)
