@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Literal, assert_never
 
-from core import contact_sheet, evidence, export, timelines
+from core import contact_sheet, cutting, evidence, export, timelines
 from core.embedders.base import Embedder
-from core.errors import SeekpointError
+from core.errors import MediaError, SeekpointError
 from core.evidence import Evidence, Origin, Today
 from core.findings import findings_of
-from core.frame_rates import FrameRates
+from core.frame_rates import FrameRates, Readable
+from core.intake import is_url
+from core.media import MediaFile
 from core.models import Filters, Finding, Moment, SearchResult
 from core.recipe import Recipe
 from core.records import Search
@@ -43,7 +46,7 @@ class Exporter:
         *,
         embedder: Embedder,
         collection: str,
-        allow_private: bool,
+        readable: Readable,
         search: Callable[[Recipe, Filters, int], SearchResult],
         poster: Callable[[str, float], Path | None],
     ) -> None:
@@ -53,7 +56,8 @@ class Exporter:
         self._collection = collection
         self._search = search
         self._poster = poster
-        self._rates = FrameRates(shelf, allow_private=allow_private)
+        self._readable = readable
+        self._rates = FrameRates(shelf, readable)
 
     def export(self, what: SearchResult | Sequence[Finding], format: ExportFormat) -> bytes:
         result = what if isinstance(what, SearchResult) else None
@@ -91,6 +95,29 @@ class Exporter:
             model=search.model,
             notes=tuple(evidence.differences(opened, self._today(opened, recipe))),
         )
+
+    def cut_clips(
+        self,
+        findings: Sequence[Finding],
+        zip_path: Path,
+        on_progress: Callable[[float], None],
+        cancelled: Callable[[], bool],
+    ) -> Path:
+        return cutting.cut_clips(
+            findings, zip_path, opened=self._opened, on_progress=on_progress, cancelled=cancelled
+        )
+
+    @contextmanager
+    def _opened(self, finding: Finding) -> Iterator[MediaFile]:
+        """The video of a finding. Of one that is not in the library only an address is used: what
+        an evidence file calls a file of this server may be any."""
+        video = finding.moment.video
+        stored = self._shelf.get(video.id)
+        if stored is None and not is_url(video.video_url):
+            raise MediaError("This video is no longer in the library.", "Add it again.")
+        path = None if stored is None else stored.path
+        with self._readable(path, video.video_url) as source:
+            yield source
 
     def _with_rates(self, findings: Sequence[Finding]) -> list[Finding]:
         """The findings with the frame rates of their videos."""

@@ -5,15 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from pathlib import Path
 
-from core import fetch, media
+from core import media
 from core.errors import SeekpointError
+from core.media import MediaFile
 from core.models import Video
 from core.shelf import Shelf
 from core.state import StoredVideo
+
+# Opens a video: its file, or else its address.
+Readable = Callable[[Path | None, str], AbstractContextManager[MediaFile]]
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +32,9 @@ _AT_ONCE = 8
 class FrameRates:
     """Completes the records of the videos on a shelf. Safe to share between threads."""
 
-    def __init__(self, shelf: Shelf, *, allow_private: bool) -> None:
+    def __init__(self, shelf: Shelf, readable: Readable) -> None:
         self._shelf = shelf
-        self._allow_private = allow_private
+        self._readable = readable
         self._not_before: dict[str, float] = {}
         self._lock = threading.Lock()
 
@@ -63,11 +69,8 @@ class FrameRates:
     def _read(self, stored: StoredVideo) -> None:
         url = stored.video.video_url
         try:
-            if stored.path is not None:
-                rate = media.probe(stored.path).frame_rate
-            else:
-                with fetch.RemoteFile(url, allow_private=self._allow_private) as remote:
-                    rate = media.probe(remote).frame_rate
+            with self._readable(stored.path, url) as source:
+                rate = media.probe(source).frame_rate
             if rate is not None:
                 self._shelf.complete(stored.video.id, frame_rate=rate)
         except SeekpointError as error:

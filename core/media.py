@@ -8,11 +8,13 @@ whole into memory. Every failure is a MediaError.
 from __future__ import annotations
 
 import codecs
+import errno
 import hashlib
+import itertools
 import os
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from io import BytesIO
@@ -24,7 +26,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from core.errors import MediaError
 from core.models import MediaInfo
-from core.timecode import exact_rate
+from core.timecode import exact_rate, frame_range
 
 MediaFile = Path | BinaryIO
 
@@ -40,7 +42,18 @@ _EPSILON = 1e-6
 _MAX_PIXELS = 100_000_000
 # Beyond the end of every video, and as microseconds still a number that FFmpeg can hold.
 _FURTHEST_SEC = 1e9
+# Transport streams land late even at their first second, which may be that of the sound.
+_BEFORE_ALL_SEC = -10.0
 _MAX_CUT_FPS = 60
+# What files claim beyond this is a mistake of theirs.
+_MOST_FPS = 240
+_USUAL_FPS = 25
+# Video that any player takes, in containers that tell where its key frames are.
+_COPIED_CODEC, _COPIED_PIXELS = "h264", {"yuv420p", "yuvj420p"}
+_COPIED_CONTAINERS = {"mov", "matroska"}
+# How far behind the last packet of a copy one of its pictures may still come.
+_REORDERED_PACKETS = 32
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _AUDIO_RATE = 48_000
 _TURNS = {
     90: Image.Transpose.ROTATE_90,
@@ -52,6 +65,10 @@ _TURN_FILTERS = {
     180: (("hflip", None), ("vflip", None)),
     270: (("transpose", "clock"),),
 }
+
+
+class DiskFull(MediaError):
+    """There is no room for what is being written."""
 
 
 def probe(source: MediaFile) -> MediaInfo:
@@ -78,7 +95,7 @@ def probe(source: MediaFile) -> MediaInfo:
 
 def content_hash(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal. Raises MediaError when it cannot be read."""
-    with _translated(path), path.open("rb") as file:
+    with translated(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -136,7 +153,7 @@ def save_poster(source: MediaFile, second: float, dest: Path, *, width: int = 48
     if picture.width > width:
         height = max(1, round(picture.height * width / picture.width))
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-    with _translated(dest), _written_whole(dest) as path:
+    with translated(dest), _written_whole(dest) as path:
         picture.save(path, "JPEG", quality=85, optimize=True)
 
 
@@ -154,8 +171,13 @@ def cut(source: MediaFile, start: float, end: float, dest: Path) -> None:
         raise MediaError("This clip ends before it starts.", "Choose an end after the start.")
     with _opened(source) as (container, stream), _written_whole(dest) as path:
         with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as output:
-            tracks = [_video_track(container, stream, output, start, end)]
-            if container.streams.audio:
+            usual = stream.average_rate or stream.guessed_rate or _USUAL_FPS
+            rate = Fraction(min(usual, _MAX_CUT_FPS))
+            length = f"end={end - start}"
+            tracks: list[_Track | _Copy] = [
+                _video_track(container, stream, output, start, rate, length)
+            ]
+            if _has_sound(container):
                 tracks.append(_audio_track(container, output, start, end))
             _seek_before(container, stream, start)
             _transcode(container, tracks)
@@ -163,6 +185,46 @@ def cut(source: MediaFile, start: float, end: float, dest: Path) -> None:
             raise MediaError(
                 f"There is no picture after {start:.1f} s.", "Choose a start inside the video."
             )
+
+
+def cut_frames(
+    source: MediaFile,
+    start: float,
+    end: float,
+    dest: Path,
+    *,
+    on_progress: Callable[[float], None] | None = None,
+) -> None:
+    """Writes the frames of a stretch as an MP4, none more and none less, with their sound.
+
+    The first frame is the one on the screen at `start`; there are as many as `frame_range` says, or
+    up to the end of the video. The picture is copied where it can be cut so without loss, which
+    takes a key frame at the start and a clean end, and encoded anew elsewhere (H.264); the sound is
+    encoded (AAC), so that it begins with the first frame. `dest` is there complete or not at all.
+
+    `on_progress` gets the fraction done; what it raises ends the work and passes through.
+
+    Raises:
+        DiskFull: when `dest` has no room. MediaError: as `cut` does.
+    """
+    with _opened(source) as (container, stream), _written_whole(dest) as path:
+        rate = min(_frame_rate(stream) or Fraction(_USUAL_FPS), Fraction(_MOST_FPS))
+        number, count = frame_range(start, end, rate)
+        # A little into the frame that is meant: containers round when frames begin.
+        within = float((number + Fraction(1, 4)) / rate)
+        second, first = _frame_on_screen(container, stream, within)
+        behind = second + float(count / rate)
+        with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as output:
+            tracks: list[_Track | _Copy] = []
+            if _can_be_copied(container, stream, second, first, count):
+                tracks.append(_Copy(stream, output, first.pts, count))
+            else:
+                length = f"end_frame={count}"
+                tracks.append(_video_track(container, stream, output, second, rate, length))
+            if _has_sound(container):
+                tracks.append(_audio_track(container, output, second, behind))
+            _seek_before(container, stream, second)
+            _transcode(container, tracks, _share(container, second, behind, on_progress))
 
 
 def open_image(source: Path | bytes) -> Image.Image:
@@ -197,7 +259,7 @@ def open_image(source: Path | bytes) -> Image.Image:
 def _opened(source: MediaFile) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     _refuse_what_is_no_media_file(source)
     with (
-        _translated(source),
+        translated(source),
         av.open(_input(source), options=_OPEN_OPTIONS, metadata_errors="replace") as container,
     ):
         stream = next((s for s in container.streams.video if not _is_cover(s)), None)
@@ -224,7 +286,7 @@ def _refuse_what_is_no_media_file(source: MediaFile) -> None:
     if not isinstance(source, Path):
         return
     name = _name(source)
-    with _translated(source):
+    with translated(source):
         if source.is_dir():
             raise MediaError(f"{name} is a folder.", "Add the files in it one by one.")
         with source.open("rb") as file:
@@ -238,32 +300,36 @@ def _refuse_what_is_no_media_file(source: MediaFile) -> None:
 
 
 @contextmanager
-def _translated(source: object) -> Iterator[None]:
-    """The one place where failures of files and of FFmpeg become ours."""
-    name = _name(source)
+def translated(source: object) -> Iterator[None]:
+    """The one place where failures of files and of FFmpeg become ours, about `source`."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise MediaError(f"{name} does not exist.", "Check the path.") from error
-    except PermissionError as error:
-        raise MediaError(
-            f"{name} may not be opened.", "Give the user that runs Seekpoint access to it."
-        ) from error
-    except av.InvalidDataError as error:
-        raise MediaError(
-            f"{name} is not a video that can be read.",
-            "It may be damaged or incomplete. Convert it to MP4 (H.264) and try again.",
-        ) from error
-    except av.FFmpegError as error:
-        raise MediaError(
-            f"{name} cannot be read: {error.strerror}.",
-            "Convert it to MP4 (H.264) and try again.",
-        ) from error
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "its name is not valid"
-        raise MediaError(
-            f"{name} cannot be used: {reason}.", "Check the file and the disk."
-        ) from error
+    except (av.FFmpegError, OSError, UnicodeError) as error:
+        raise _explained(error, _name(source)) from error
+
+
+def _explained(error: Exception, name: str) -> MediaError:
+    if getattr(error, "errno", None) in _FULL:
+        return DiskFull("The disk is full.", "Free some space on the server's disk and try again.")
+    match error:
+        case FileNotFoundError():
+            return MediaError(f"{name} does not exist.", "Check the path.")
+        case PermissionError():
+            return MediaError(
+                f"{name} may not be opened.", "Give the user that runs Seekpoint access to it."
+            )
+        case av.InvalidDataError():
+            return MediaError(
+                f"{name} is not a video that can be read.",
+                "It may be damaged or incomplete. Convert it to MP4 (H.264) and try again.",
+            )
+        case av.FFmpegError():
+            return MediaError(
+                f"{name} cannot be read: {error.strerror}.",
+                "Convert it to MP4 (H.264) and try again.",
+            )
+    reason = getattr(error, "strerror", None) or "its name is not valid"
+    return MediaError(f"{name} cannot be used: {reason}.", "Check the file and the disk.")
 
 
 def _damaged(source: MediaFile) -> MediaError:
@@ -308,6 +374,17 @@ def _shown(
         yield held
 
 
+def _frame_on_screen(
+    container: av.container.InputContainer, stream: av.VideoStream, start: float
+) -> tuple[float, av.VideoFrame]:
+    """The frame that is on the screen at `start`, with its second."""
+    for second, frame in _shown(container, stream, start, None):
+        if start <= max(second, _duration(container, stream)):
+            return second, frame
+        break
+    raise MediaError(f"There is no picture at {start:.1f} s.", "Choose a start inside the video.")
+
+
 def _timed(
     container: av.container.InputContainer, stream: av.VideoStream, start: float
 ) -> Iterator[tuple[float, av.VideoFrame]]:
@@ -344,7 +421,7 @@ def _seek_before(
     first = next(_decoded(container, stream), None)
     # Transport streams, and files without a usable index, land late; the start is always right.
     late = first is None or first.time - _origin(container) > second + _EPSILON
-    _seek(container, 0.0 if late else second)
+    _seek(container, _BEFORE_ALL_SEC if late else second)
 
 
 def _seek(container: av.container.InputContainer, second: float) -> None:
@@ -439,7 +516,15 @@ class _Track:
         self._encoder = encoder
         self._output = output
 
-    def push(self, frame: av.VideoFrame | av.AudioFrame | None) -> None:
+    def take(self, packet: av.Packet) -> None:
+        for frame in _decode(packet):
+            self._push(frame)
+
+    def finish(self) -> None:
+        self._push(None)
+        self._encode(None)
+
+    def _push(self, frame: av.VideoFrame | av.AudioFrame | None) -> None:
         """Takes the next frame; None says that no more will come."""
         try:
             self._graph.push(frame)
@@ -450,10 +535,6 @@ class _Track:
         except av.EOFError:
             self.complete = True  # the filters saw a frame past the end
 
-    def finish(self) -> None:
-        self.push(None)
-        self._encode(None)
-
     def _encode(self, frame: av.VideoFrame | av.AudioFrame | None) -> None:
         if frame is not None and hasattr(frame, "pict_type"):
             frame.pict_type = 0  # the encoder chooses its own key frames
@@ -462,14 +543,82 @@ class _Track:
         self._output.mux(packets)
 
 
+class _Copy:
+    """The picture of a cut as it is: `count` packets from the key frame at `first_pts` on."""
+
+    def __init__(
+        self,
+        source: av.VideoStream,
+        output: av.container.OutputContainer,
+        first_pts: int,
+        count: int,
+    ) -> None:
+        self.source = source
+        self.packets = 0
+        self.complete = False
+        self._first_pts = first_pts
+        self._count = count
+        self._stream = output.add_stream_from_template(source)
+        self._output = output
+
+    def take(self, packet: av.Packet) -> None:
+        begins = packet.pts == self._first_pts and packet.is_keyframe
+        if self.complete or packet.pts is None or not (begins or self.packets):
+            return
+        packet.pts -= self._first_pts
+        packet.dts -= self._first_pts
+        packet.stream = self._stream
+        self._output.mux(packet)
+        self.packets += 1
+        self.complete = self.packets == self._count
+
+    def finish(self) -> None:
+        """Nothing is held back here."""
+
+
+def _can_be_copied(
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    second: float,
+    first: av.VideoFrame,
+    count: int,
+) -> bool:
+    """Whether `count` packets from `first` on are exactly the pictures that are shown from it on.
+
+    Packets come in the order in which they are decoded. A copy may begin with a key frame before
+    which none of its packets is shown, and end where none that is left out is shown before the last.
+    """
+    if not (
+        first.key_frame
+        and first.rotation % 360 == 0
+        and stream.codec_context.name == _COPIED_CODEC
+        and stream.codec_context.pix_fmt in _COPIED_PIXELS
+        and _COPIED_CONTAINERS & set(container.format.name.split(","))
+    ):
+        return False
+    _seek_before(container, stream, second)
+    packets = itertools.dropwhile(
+        lambda packet: packet.pts != first.pts or not packet.is_keyframe,
+        (packet for packet in container.demux(stream) if packet.size),
+    )
+    # Only their times: all the packets of a long stretch would be too much to hold.
+    times = [(p.pts, p.dts) for p in itertools.islice(packets, count + _REORDERED_PACKETS)]
+    if not times or any(pts is None or dts is None for pts, dts in times):
+        return False
+    kept, left_out = times[:count], times[count:]
+    last = max(pts for pts, _ in kept)
+    return min(kept)[0] == first.pts and all(pts > last for pts, _ in left_out)
+
+
 def _video_track(
     container: av.container.InputContainer,
     stream: av.VideoStream,
     output: av.container.OutputContainer,
     start: float,
-    end: float,
+    rate: Fraction,
+    length: str,
 ) -> _Track:
-    rate = min(stream.average_rate or stream.guessed_rate or 25, _MAX_CUT_FPS)
+    """From `start` on at a constant rate; `length` is what the trim filter takes as an end."""
     origin = _origin(container)
     frame = next(_decoded(container, stream), None)
     if frame is None:
@@ -483,7 +632,7 @@ def _video_track(
         ("setpts", f"PTS-{origin + start}/TB"),
         # A constant rate that begins with what is on the screen at the start.
         ("fps", f"fps={rate}:start_time=0"),
-        ("trim", f"end={end - start}"),
+        ("trim", length),
         *_TURN_FILTERS.get(frame.rotation % 360, ()),
         ("scale", f"{width}:{height}"),
         ("setsar", "1"),
@@ -524,12 +673,40 @@ def _chain(
     graph.link_nodes(source, *(graph.add(name, args) for name, args in filters)).configure()
 
 
-def _transcode(container: av.container.InputContainer, tracks: list[_Track]) -> None:
+def _has_sound(container: av.container.InputContainer) -> bool:
+    if not container.streams.audio:
+        return False
+    # Of a codec that FFmpeg does not know, or sound that only begins late, nothing is known.
+    codec = container.streams.audio[0].codec_context
+    return codec is not None and codec.format is not None and codec.sample_rate > 0
+
+
+def _share(
+    container: av.container.InputContainer,
+    start: float,
+    end: float,
+    on_progress: Callable[[float], None] | None,
+) -> Callable[[av.Packet], None]:
+    """Tells how far between `start` and `end` a packet is."""
+    origin = _origin(container)
+
+    def tell(packet: av.Packet) -> None:
+        if on_progress is not None and packet.pts is not None:
+            second = float(packet.pts * packet.time_base) - origin
+            on_progress(min(max(0.0, (second - start) / (end - start)), 1.0))
+
+    return tell
+
+
+def _transcode(
+    container: av.container.InputContainer,
+    tracks: Sequence[_Track | _Copy],
+    on_packet: Callable[[av.Packet], None] = lambda _: None,
+) -> None:
     by_stream = {track.source.index: track for track in tracks}
     for packet in container.demux([track.source for track in tracks]):
-        track = by_stream[packet.stream.index]
-        for frame in _decode(packet):
-            track.push(frame)
+        on_packet(packet)
+        by_stream[packet.stream.index].take(packet)
         if all(track.complete for track in tracks):
             break
     for track in tracks:
