@@ -5,22 +5,26 @@ GRID_MEDIA is the directory of the videos.
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from components import resources
 from components.links import Links
 from components.results_grid import GridEvent, Mark, results_grid
 from components.routes import routes
 from core.media import save_poster
-from core.models import Hit, Moment, Segment, Video
+from core.models import Cut, Filters, Heat, Hit, Moment, Relevance, Segment, Video
+from core.recipe import Recipe
 from core.settings import Settings
 
 MEDIA = Path(os.environ["GRID_MEDIA"])
@@ -46,6 +50,17 @@ class Shelf:
         if not poster.exists():
             save_poster(path, second, poster)
         return poster
+
+    def heat(self, recipe: Recipe, video_id: str, *, filters: Filters | None = None) -> list[Heat]:
+        """A minute of segments of three seconds; the words of the question leave out a video."""
+        if recipe.to_text() == f"without {Path(video_id).stem}":
+            return []
+        options = (filters and filters.options) or ("visual", "audio")
+        scores = [0.2 + 0.3 * math.sin(second / 7) ** 2 for second in range(0, 60, 3)]
+        return [
+            Heat(3.0 * at, 3.0 * at + 3, score, dict.fromkeys(options, score) | {"audio": 0.2})
+            for at, score in enumerate(scores)
+        ]
 
 
 @cache
@@ -139,6 +154,30 @@ def pair(
     return Moment(of, a_start, b_end, (first, second), rank, then=second)
 
 
+def full_moments() -> list[Moment]:
+    """Twelve moments of two videos; two are similar to the first one."""
+    coded = video("coded.mp4", title="Frame numbers", category="test films")
+    tall = video("tall.mp4", title="A tall film with a title that is too long for any one line")
+    spans = [(coded if at % 3 else tall, 0.5 + at * (4.5 if at % 3 else 0.7)) for at in range(12)]
+    first, *rest = [
+        moment(of, start, start + 3, rank=rank, score=0.5 - rank / 50)
+        for rank, (of, start) in enumerate(spans, start=1)
+    ]
+    similar = (moment(coded, 52.0, 55.0, rank=1, score=0.47), moment(coded, 56.0, 59.0, rank=1))
+    return [replace(first, similar=similar), *rest]
+
+
+def meaning(moments: list[Moment]) -> dict[str, Relevance]:
+    """A third each strong, likely and weak."""
+    levels = ("strong", "likely", "weak")
+    return {
+        one.best.segment.id: Relevance(
+            levels[min(2, at * 3 // len(moments))], 6.0 - at / 4, 99.95 - at
+        )
+        for at, one in enumerate(moments)
+    }
+
+
 def marks() -> dict[str, Mark]:
     """The thumbs of this session; the stubborn page has its own opinion of one moment."""
     if st.query_params.get("stubborn"):
@@ -154,6 +193,7 @@ CASES = {
     "ranked": ranked_moments,
     "merged": merged_moments,
     "pairs": pairs,
+    "full": full_moments,
 }
 
 
@@ -178,7 +218,13 @@ def main() -> None:
         why = {one.best.segment.id: f"Line {one.rank} of the reasons" for one in moments[:3]}
         top = float(st.query_params["top"]) if "top" in st.query_params else None
         event = results_grid(
-            moments, links=links(), why=why, marks=marks(), top_score=top, footnote="found in 5 ms"
+            moments,
+            links=links(),
+            why=why,
+            marks=marks(),
+            top_score=top,
+            footnote="found in 5 ms",
+            **extras(moments),
         )
         if event:
             answer(event)
@@ -186,10 +232,28 @@ def main() -> None:
         st.text(asked)
 
 
+def extras(moments: list[Moment]) -> dict[str, Any]:
+    """All that a page may add to its moments, on the page that shows it."""
+    if st.query_params.get("case") != "full":
+        return {}
+    question = Recipe.parse(st.query_params.get("q", "anything"))
+    return {
+        "relevances": meaning(moments),
+        "cut": Cut(8, "a clear gap after moment 8"),
+        "heat_url": resources.heat_links(question, Filters()),
+        "selected": st.session_state.get("selected", ()),
+        "kept": st.session_state.setdefault("kept", set()),
+        "exported": [moments[1].best.segment.id],
+        "layout": st.query_params.get("layout", "cards"),
+        "grouped": "grouped" in st.query_params,
+    }
+
+
 def answer(event: GridEvent) -> None:
     """Writes down what was asked for and draws the page again, as every page does."""
     at = "" if event.second is None else f" at {event.second}"
-    st.session_state.setdefault("asked", []).append(f"{event.action}: {event.segment_id}{at}")
+    names = event.segment_id or " ".join(event.segment_ids)
+    st.session_state.setdefault("asked", []).append(f"{event.action}: {names}{at}")
     match event.action:
         case "liked":
             marks()[event.segment_id] = "up"
@@ -197,10 +261,16 @@ def answer(event: GridEvent) -> None:
             marks()[event.segment_id] = "down"
         case "unmarked":
             marks().pop(event.segment_id, None)
+        case "select":
+            st.session_state.selected = event.segment_ids
+        case "basket":
+            st.session_state.kept ^= {event.segment_id}
     st.rerun()
 
 
 if __name__ == "__main__":
     main()
 else:
-    app = st.App(__file__, routes=[*routes(Shelf, links), Route("/plain/{name}", plain)])
+    app = st.App(
+        __file__, routes=[*routes(Shelf, links, resources.questions), Route("/plain/{name}", plain)]
+    )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from components.links import Links
-from components.results_grid import GridEvent, _card, _event, _Inbox
+from components.results_grid import GridEvent, _event, _Inbox, _Writer
 from core.models import Hit, Moment, Segment, Video
 from core.settings import Settings
 
@@ -103,14 +103,14 @@ def test_nonsense_counts_as_answered_so_that_it_is_not_sent_for_ever() -> None:
 
 def test_a_card_wears_the_mark_of_any_of_its_segments(links: Links) -> None:
     moment = Moment(FILM, 0.0, 8.0, (hit(0, 4, 0.5), hit(4, 8, 0.6)), 1)
-    card = _card(moment, links, {}, {"s0": "down"}, 0.6)
+    card = _Writer(links, marks={"s0": "down"}).card(moment)
     assert (card["id"], card["marked"], card["mark"]) == ("s4", "s0", "down")
 
 
 def test_a_pair_is_named_by_both_its_halves_and_marked_by_its_first(links: Links) -> None:
     first, second = hit(12, 16, 0.5), hit(31, 35, 0.6)
     moment = Moment(FILM, 12.0, 35.0, (first, second), 1, then=second)
-    card = _card(moment, links, {}, {"s31": "up"}, 0.6)
+    card = _Writer(links, marks={"s31": "up"}).card(moment)
     assert card["name"] == "Film, 0:12 to 0:16, then 0:31 to 0:35, score 0.55"
     assert (card["id"], card["segments"], card["mark"]) == ("s12", ["s12"], "")
 
@@ -118,7 +118,7 @@ def test_a_pair_is_named_by_both_its_halves_and_marked_by_its_first(links: Links
 def test_tenths_are_shown_in_both_halves_of_a_pair_or_in_none(links: Links) -> None:
     first, second = hit(12.1, 12.6, 0.5), hit(31, 35, 0.6)
     moment = Moment(FILM, 12.1, 35.0, (first, second), 1, then=second)
-    card = _card(moment, links, {}, {}, 0.6)
+    card = _Writer(links).card(moment)
     assert [span["time"] for span in card["spans"]] == ["0:12.1–0:12.6", "0:31.0–0:35.0"]
 
 
@@ -126,6 +126,6 @@ def test_tenths_are_shown_in_both_halves_of_a_pair_or_in_none(links: Links) -> N
     ("score", "said"), [(-0.003, "0.00"), (-0.006, "-0.01"), (0.0, "0.00"), (0.254, "0.25")]
 )
 def test_a_score_that_rounds_to_nothing_has_no_sign(links: Links, score: float, said: str) -> None:
-    card = _card(Moment(FILM, 0.0, 4.0, (hit(0, 4, score),), 1), links, {}, {}, 0.6)
+    card = _Writer(links).card(Moment(FILM, 0.0, 4.0, (hit(0, 4, score),), 1))
     assert card["score_label"] == said
     assert card["name"].endswith(f"score {said}")
