@@ -52,8 +52,8 @@ CLEAR_GAP = 2.0
 
 # Makes the median absolute deviation a standard deviation, for normal values.
 _MAD = 1.4826
-# The same for the mean absolute deviation, which is left when more than half are equal (Iglewicz
-# and Hoaglin 1993).
+# The same for the mean absolute deviation, which is left when nearly all are equal (Iglewicz and
+# Hoaglin 1993).
 _MEAN_AD = 1.2533
 # Of the standard Gumbel distribution: its median, and its median absolute deviation.
 _GUMBEL_MEDIAN, _GUMBEL_MAD = 0.36651, 0.76705
@@ -151,8 +151,11 @@ def _by_itself(scores: Mapping[str, Floats], segments: Mapping[str, int]) -> _Re
 def _scale(values: Floats, level: float) -> float:
     distances = np.abs(values - level)
     scale = _MAD * float(np.median(distances))
-    if scale <= _ROUNDING:
-        return _MEAN_AD * float(distances.mean())
+    if scale <= _ROUNDING:  # more than half are equal
+        others = distances[distances > _ROUNDING]
+        if len(others) < MIN_ROWS:
+            return _MEAN_AD * float(distances.mean())
+        return _MAD * float(np.median(others))
     tail = (float(np.quantile(values, 0.9)) - level) / NormalDist().inv_cdf(0.9)
     return min(max(scale, tail), MOST_WIDENED * scale)
 

@@ -198,9 +198,9 @@ class Calibration:
     """How far an answer can be trusted.
 
     `relevances` are by the id of each moment's best segment; `best` is that of the best moment of
-    the whole answer, also of one that a least score leaves nothing of; None when there is none. `found` is False when nothing in the library answers
-    better than chance would. Without enough segments to tell (`reason` says so) there are no
-    relevances, no cut, and `found` stays True.
+    the whole answer, also of one that a least score leaves nothing of; None when there is none.
+    `found` is False when nothing in the library answers better than chance would. Without enough
+    segments to tell (`reason` says so) there are no relevances, no cut, and `found` stays True.
     """
 
     relevances: Mapping[str, Relevance]
