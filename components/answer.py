@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+import time
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
 from components import resources
-from components.asked import UNLIKE_WEIGHT, Asked, Ingredient
+from components.asked import UNLIKE_WEIGHT, Asked, Ingredient, Layout
+from components.export_menu import export_menu, what_is_exported
 from components.feedback import show_error
 from components.format import clock
 from components.marks import agreement, marks_of, sentence
 from components.query_form import add_picture
-from components.query_state import asked, begin, change, complaints_kept, is_saved
+from components.query_state import (
+    asked,
+    begin,
+    begun_with,
+    change,
+    complaints_kept,
+    is_saved,
+    widget_key,
+)
 from components.recipe_chips import literal, part_name
 from components.results_grid import GridEvent, next_event, results_grid
+from components.selection import keep, select, selected, selection_bar
+from components.verdict import not_in_the_archive, what_was_searched
 from core import (
+    Calibration,
+    Cut,
     Filters,
+    Finding,
     Library,
     MediaError,
     Moment,
@@ -31,61 +47,166 @@ from core import (
 
 logger = logging.getLogger(__name__)
 
-_KEPT = "search_kept"
+_KEPT, _ON_SCREEN = "search_kept", "search_on_screen"
+_VIEWS: Mapping[Layout, str] = {"cards": "Cards", "table": "Table"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Moments on the screen.
+
+    `question` is what their buttons go on from, `name` tells answers apart whose ticks are not to
+    be mixed. `moments` are those of the result as they are shown: similar ones may be folded.
+    `top_score` is that of the best one of all pages.
+    """
+
+    question: Asked
+    name: Hashable
+    result: SearchResult
+    moments: tuple[Moment, ...]
+    why: Mapping[str, str] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    top_score: float | None = None
+
+    def findings(self, library: Library) -> dict[str, Finding]:
+        """All moments of the result, to be taken away, by best segment."""
+        found = library.findings(self.result, self.calibration)
+        return {finding.moment.best.segment.id: finding for finding in found}
 
 
 def show_answer(library: Library, recipe: Recipe) -> None:
     """Searches, unless this is a redraw, and shows what was found."""
     question = asked()
-    result, why = _search(library, recipe, question)
+    answer = _search(library, recipe, question)
+    result, calibration = answer.result, answer.calibration
     for note in result.notes:
         st.text(note)
+    found = calibration is None or calibration.found or question.page > 1
+    if calibration is not None and not found and calibration.searched.segments:
+        not_in_the_archive(library, result, calibration)
     if result.moments:
-        _results(library, question, result, why)
+        show_moments(library, answer)
+        _paging(library, question, result)
     elif question.page > 1:
         st.markdown(f"There is no page {question.page:,} of this search.")
         st.button("Go to the first page", on_click=change, args=(library, question.at(1)))
     elif question.filters != Filters():
         st.markdown("No moment passes these filters.")
         st.button("Clear the filters", on_click=begin, args=(library, question.filtered(Filters())))
-    else:
+    elif found:
         st.markdown("Nothing was found.")
+
+
+def show_moments(library: Library, answer: Answer) -> None:
+    """The moments of an answer and all that can be done with them."""
+    st.session_state[_ON_SCREEN] = answer
+    question, result, calibration = answer.question, answer.result, answer.calibration
+    findings = answer.findings(library)
+    marks = marks_of(library, question, result.moments)
+    cut = _cut(calibration)
+    _bar(library, answer, findings, cut)
+    if question.marks:
+        st.caption(sentence(agreement(question, result.moments, marks)))
+    if cut is not None and result.moments[0].rank > cut.after:
+        st.caption(f"All moments of this page are below the cut: {cut.reason}.")
+        cut = None
+    ids = {finding.id for finding in findings.values()}
+    in_basket, exported = library.basket.ids(), library.basket.exported(ids)
+    knows_scores = bool(result.recipe.parts) and result.model == library.embedder.model
+    results_grid(
+        answer.moments,
+        links=resources.links(),
+        why=answer.why,
+        marks={best: list(thumbs.values())[-1] for best, thumbs in marks.items()},
+        top_score=answer.top_score,
+        footnote=_footnote(answer),
+        relevances=None if calibration is None else calibration.relevances,
+        cut=cut,
+        heat_url=resources.heat_links(result.recipe, result.filters) if knows_scores else None,
+        selected=list(selected(answer.name)),
+        kept=[best for best, finding in findings.items() if finding.id in in_basket],
+        exported=[best for best, finding in findings.items() if finding.id in exported],
+        layout=asked().layout,
+        grouped=asked().grouped,
+    )
 
 
 def take_events(library: Library) -> None:
     """Does what was asked of the cards that are shown; to be called before anything is drawn."""
     while (event := next_event()) is not None:
-        kept = st.session_state.get(_KEPT)
-        moments = kept[1].moments if kept else ()
-        moment = next((m for m in moments if m.best.segment.id == event.segment_id), None)
-        _answer(library, asked(), event, moment)
+        answer: Answer | None = st.session_state.get(_ON_SCREEN)
+        if answer is not None:
+            _do(library, answer, event)
 
 
-def _search(
-    library: Library, recipe: Recipe, question: Asked
-) -> tuple[SearchResult, dict[str, str]]:
-    """The answer and why each moment is in it, kept for redraws of the same search."""
-    key = (recipe, question.filters, question.limit, question.page, library.version)
+def _search(library: Library, recipe: Recipe, question: Asked) -> Answer:
+    """The answer, with why each moment is in it and what its score means; kept for redraws of the
+    same search."""
+    key = (
+        recipe,
+        question.filters,
+        question.limit,
+        question.page,
+        question.grouped,
+        library.version,
+    )
     if st.session_state.get(_KEPT, (None,))[0] != key:
         try:
             with st.spinner("Searching"):
-                result = library.search(
-                    recipe,
-                    filters=question.filters,
-                    limit=question.limit,
-                    offset=(question.page - 1) * question.limit,
-                )
-                why = library.why(result)
+                found = _searched(library, recipe, question)
         except SeekpointError as error:
             _explain(library, question, error)
             st.stop()
-        logger.info("searched: %s", _timings(result))
+        logger.info("searched: %s", _timings(found.result))
         if not is_saved():
             with complaints_kept():
                 library.searches.keep(recipe, question.filters)
-        st.session_state[_KEPT] = (key, result, why)
-    _, result, why = st.session_state[_KEPT]
-    return result, why
+        st.session_state[_KEPT] = (key, found)
+    answer: Answer = st.session_state[_KEPT][1]
+    return replace(answer, question=question)
+
+
+def _searched(library: Library, recipe: Recipe, question: Asked) -> Answer:
+    result = library.search(
+        recipe,
+        filters=question.filters,
+        limit=question.limit,
+        offset=(question.page - 1) * question.limit,
+        per_video=question.per_video,
+    )
+    # A moment that looks like one of another video would leave its own.
+    moments = result.moments if question.grouped else library.fold(result.moments)
+    begun = time.perf_counter()
+    calibration = _calibrated(library, result)
+    timings = {**result.timings, "calibrate": time.perf_counter() - begun}
+    best = result.moments if question.page == 1 else _best(library, recipe, question.filters)
+    return Answer(
+        question=question,
+        name=(recipe, question.filters),
+        result=replace(result, timings=timings),
+        moments=tuple(moments),
+        why=library.why(result),
+        calibration=calibration,
+        top_score=best[0].score if best else None,
+    )
+
+
+def _best(library: Library, recipe: Recipe, filters: Filters) -> tuple[Moment, ...]:
+    return library.search(recipe, filters=filters, limit=1).moments
+
+
+def _calibrated(library: Library, result: SearchResult) -> Calibration | None:
+    """What the scores mean; an answer without that is better than none."""
+    try:
+        return library.calibrate(result)
+    except SeekpointError as error:
+        logger.warning("what the scores mean is unknown: %s", error)
+        return None
+
+
+def _cut(calibration: Calibration | None) -> Cut | None:
+    """Where the answer may end. The nearest misses of one without any stay in sight."""
+    return calibration.cut if calibration is not None and calibration.found else None
 
 
 def _explain(library: Library, question: Asked, error: SeekpointError) -> None:
@@ -134,36 +255,68 @@ def _culprits(
     return found
 
 
-def _results(library: Library, question: Asked, result: SearchResult, why: dict[str, str]) -> None:
-    marks = marks_of(library, question, result.moments)
+def _bar(
+    library: Library, answer: Answer, findings: Mapping[str, Finding], cut: Cut | None
+) -> None:
+    """What is shown or selected, how it is laid out, and the way out."""
+    ticked = selected(answer.name)
     with st.container(
-        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+        horizontal=True,
+        vertical_alignment="center",
+        gap="small",
+        key="search_bar_selected" if ticked else "search_bar_shown",
     ):
-        st.caption(_span(question, result).capitalize(), width="content")
-        st.download_button(
-            "Export",
-            data=lambda: library.export(result, "csv"),
-            file_name="seekpoint-moments.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-            help="The moments below as CSV",
-        )
-    if question.marks:
-        st.caption(sentence(agreement(question, result.moments, marks)))
-    results_grid(
-        result.moments,
-        links=resources.links(),
-        why=why,
-        marks={best: list(thumbs.values())[-1] for best, thumbs in marks.items()},
-        footnote=_timings(result),
+        if not ticked:
+            st.caption(_span(answer.question, answer.result).capitalize(), width="content")
+        selection_bar(library, answer.name, list(findings.values()), cut)
+        st.space("stretch")
+        with st.container(
+            horizontal=True,
+            vertical_alignment="center",
+            width="content",
+            gap="small",
+            key="search_view",
+        ):
+            _view_control(library)
+        out = list((ticked or findings).values())
+        what = what_is_exported(len(out), selected=bool(ticked))
+        export_menu(library, out, what=what, key="search_export")
+
+
+def _view_control(library: Library) -> None:
+    st.segmented_control(
+        "View",
+        ("cards", "table"),
+        default=begun_with().layout,
+        required=True,
+        format_func=_VIEWS.__getitem__,
+        label_visibility="collapsed",
+        key=widget_key("layout"),
+        on_change=_take_layout,
+        args=(library,),
     )
-    _paging(library, question, result)
+    st.toggle(
+        "By video",
+        begun_with().grouped,
+        key=widget_key("grouped"),
+        on_change=_take_grouped,
+        args=(library,),
+    )
 
 
-def _answer(library: Library, question: Asked, event: GridEvent, moment: Moment | None) -> None:
-    """Does what was asked of the card of a moment, None when it is no longer shown."""
-    segment_id = event.segment_id
+def _take_layout(library: Library) -> None:
+    change(library, asked().laid_out(st.session_state[widget_key("layout")]))
+
+
+def _take_grouped(library: Library) -> None:
+    change(library, asked().by_video(st.session_state[widget_key("grouped")]))
+
+
+def _do(library: Library, answer: Answer, event: GridEvent) -> None:
+    """Does what was asked of a card, which is shown no longer when its moment is unknown."""
+    question, segment_id = answer.question, event.segment_id
+    moments = {moment.best.segment.id: moment for moment in answer.result.moments}
+    moment = moments.get(segment_id)
     match event.action:
         case "similar":
             similar = Ingredient(Part.segment(segment_id))
@@ -182,6 +335,25 @@ def _answer(library: Library, question: Asked, event: GridEvent, moment: Moment 
             if event.action != "unmarked":
                 question = question.marked(segment_id, event.action == "liked")
             begin(library, question)
+        case "more_of_video" if moment is not None:
+            of_video = replace(question.filters, video_ids=(moment.video.id,))
+            begin(library, question.filtered(of_video).by_video(False))
+        case "select":
+            known = {**selected(answer.name), **answer.findings(library)}
+            ticked = [known[ticked] for ticked in event.segment_ids if ticked in known]
+            select(answer.name, ticked)
+        case "basket" if moment is not None:
+            _turn_over(library, answer.findings(library)[segment_id])
+
+
+def _turn_over(library: Library, finding: Finding) -> None:
+    """Into the basket, or out of it."""
+    with complaints_kept():
+        if finding.id in library.basket.ids():
+            library.basket.remove([finding.id])
+            st.toast("Taken out of the basket", icon=":material/bookmark:")
+        else:
+            keep(library, [finding])
 
 
 def _paging(library: Library, question: Asked, result: SearchResult) -> None:
@@ -218,6 +390,14 @@ def _span(question: Asked, result: SearchResult) -> str:
     before = (question.page - 1) * question.limit
     first, last = before + 1, before + len(result.moments)
     return f"moment {first:,}" if first == last else f"moments {first:,} to {last:,}"
+
+
+def _footnote(answer: Answer) -> str:
+    said = []
+    if answer.calibration is not None:
+        said.append(f"Searched {what_was_searched(answer.calibration.searched)}.")
+        said += [answer.calibration.reason] if answer.calibration.reason else []
+    return " ".join(filter(None, (*said, _timings(answer.result))))
 
 
 def _timings(result: SearchResult) -> str:

@@ -9,8 +9,12 @@ from typing import Any, Literal
 from core import Filters, Part, Recipe, RecipeError
 from core.recipe import DEFAULT_WITHIN_SEC
 
+Layout = Literal["cards", "table"]
+
 LIMITS = (12, 24, 48, 96)
 DEFAULT_LIMIT = 24
+# Of each video on one page, where moments stand by video.
+PER_VIDEO = 3
 # Strong enough to move what is unwanted down, too weak to take the place of what is wanted.
 UNLIKE_WEIGHT = -0.5
 
@@ -55,7 +59,8 @@ class Ingredient:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A question. `text` is what stands in the box; the ingredients it speaks of are in there too,
-    unless it cannot be understood. Every change gives a new question, at its first page."""
+    unless it cannot be understood. Every change gives a new question, at its first page. `layout` and
+    `grouped` say how the moments stand: as pictures or rows, by rank or by video."""
 
     text: str = ""
     ingredients: tuple[Ingredient, ...] = ()
@@ -63,6 +68,8 @@ class Asked:
     filters: Filters = field(default_factory=Filters)
     limit: int = DEFAULT_LIMIT
     page: int = 1
+    layout: Layout = "cards"
+    grouped: bool = False
 
     @classmethod
     def of(cls, recipe: Recipe, filters: Filters) -> Asked:
@@ -97,6 +104,11 @@ class Asked:
             return bool(self.text) and self.recipe() == Recipe.parse(self.text)
         except RecipeError:
             return all(i.in_box for i in self.ingredients)
+
+    @property
+    def per_video(self) -> int | None:
+        """How many moments of each video may answer; None for all."""
+        return PER_VIDEO if self.grouped else None
 
     @property
     def has_then(self) -> bool:
@@ -163,6 +175,14 @@ class Asked:
     def at(self, page: int, limit: int | None = None) -> Asked:
         """The same question at another page, or with another number of moments on each."""
         return replace(self, page=page, limit=limit or self.limit)
+
+    def laid_out(self, layout: Layout) -> Asked:
+        """The same moments as pictures or as rows."""
+        return replace(self, layout=layout)
+
+    def by_video(self, grouped: bool) -> Asked:
+        """With the moments by video, or by rank alone."""
+        return replace(self, grouped=grouped, page=1)
 
     def _with(self, ingredients: Sequence[Ingredient]) -> Asked:
         """With these parts, and their words in the box unless what stands there makes no sense."""

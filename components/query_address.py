@@ -18,7 +18,8 @@ Address = dict[str, list[str]]
 _TEXT, SAVED, _LIKE = "q", "s", "like"
 _VIDEO, _CATEGORY, _OPTION = "video", "category", "option"
 _START, _END, _AFTER, _BEFORE, _MIN = "from", "to", "after", "before", "min"
-_LIMIT, _PAGE = "n", "page"
+_LIMIT, _PAGE, _VIEW, _BY = "n", "page", "view", "by"
+_TABLE, _BY_VIDEO = "table", "video"
 # Servers refuse addresses of this order.
 _MOST_CHARS = 2000
 _CLOCK = re.compile(r"(\d{1,4}:){0,2}\d{1,6}(\.\d+)?", re.ASCII)
@@ -69,7 +70,11 @@ def from_address(library: Library, address: Address) -> Asked:
         if _LIKE in first:
             question = question.added(Ingredient(Part.segment(first[_LIKE])))
         question = question.retyped(first.get(_TEXT, ""))
-    return question.at(page, limit)
+    return (
+        question.laid_out("table" if first.get(_VIEW) == _TABLE else "cards")
+        .by_video(first.get(_BY) == _BY_VIDEO)
+        .at(page, limit)
+    )
 
 
 def read_clock(text: str) -> float | None:
@@ -105,8 +110,13 @@ def day_end(day: date) -> datetime:
 
 
 def _of_view(question: Asked) -> Address:
-    limit = {_LIMIT: [str(question.limit)]} if question.limit != DEFAULT_LIMIT else {}
-    return limit | ({_PAGE: [str(question.page)]} if question.page != 1 else {})
+    values = {
+        _VIEW: [_TABLE] if question.layout == "table" else [],
+        _BY: [_BY_VIDEO] if question.grouped else [],
+        _LIMIT: [str(question.limit)] if question.limit != DEFAULT_LIMIT else [],
+        _PAGE: [str(question.page)] if question.page != 1 else [],
+    }
+    return {name: value for name, value in values.items() if value}
 
 
 def _of_filters(filters: Filters) -> Address:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import streamlit as st
 
 from components.asked import Asked
+from components.evidence import open_evidence
 from components.format import count
 from components.query_state import asked, begin
 from components.recipe_chips import filter_chips, literal, recipe_name
@@ -38,6 +39,7 @@ def _searches(library: Library) -> None:
         _list(library, "Made lately", made)
     if not kept and not made:
         st.markdown("Every search that is made here is noted, the last 200 of them.")
+    open_evidence(library)
 
 
 def _save_this(library: Library) -> None:

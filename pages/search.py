@@ -6,7 +6,10 @@ import streamlit as st
 
 import samples
 from components.answer import show_answer, take_events
+from components.basket import basket_button
 from components.browser import browser
+from components.clips import clips
+from components.evidence import evidence_is_open, show_evidence
 from components.feedback import errors_shown, opened_library, show_error
 from components.job_list import failures, ingest_progress
 from components.query_form import (
@@ -82,6 +85,7 @@ def _form(library: Library) -> None:
         add_popover(library)
         filters_popover(library)
         searches_button(library)
+        basket_button(library)
         help_popover(library)
         question = asked()
         try:
@@ -111,6 +115,10 @@ if not library.videos():
 
 _form(library)
 ingest_progress(library)
+clips(library)
+if evidence_is_open():
+    show_evidence(library)
+    st.stop()
 with errors_shown():
     recipe = asked().recipe()
 if recipe is None:

@@ -60,8 +60,9 @@ def test_a_newcomer_finds_plays_and_exports_a_moment(sampled: Server, page: Page
     assert video.evaluate("video => video.paused")
     assert 0 <= video.evaluate("video => video.currentTime") - seconds(card, "end") <= 0.1
 
+    page.get_by_role("button", name="Export").click()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Export").click()
+        page.get_by_role("button", name="Table (CSV)").click()
     table = pd.read_csv(io.BytesIO(Path(download.value.path()).read_bytes()))
     assert tuple(table.columns) == CSV_COLUMNS
     shown = page.get_by_test_id("moment")

@@ -1,0 +1,69 @@
+"""The ticked moments of an answer, through its pages, until something else is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+import streamlit as st
+
+from components.format import count
+from core import Cut, Finding, Library
+
+_SELECTED = "search_selected"
+
+
+def selected(answer: Hashable) -> Mapping[str, Finding]:
+    """What is ticked of this answer, by best segment, best first."""
+    of, findings = st.session_state.get(_SELECTED, (None, {}))
+    return findings if of == answer else {}
+
+
+def select(answer: Hashable, findings: Iterable[Finding]) -> None:
+    """Ticks these moments of an answer and no others."""
+    best_first = sorted(findings, key=lambda finding: finding.moment.rank)
+    by_segment = {finding.moment.best.segment.id: finding for finding in best_first}
+    st.session_state[_SELECTED] = (answer, by_segment)
+
+
+def selection_bar(
+    library: Library, answer: Hashable, shown: Sequence[Finding], cut: Cut | None
+) -> None:
+    """What is ticked and what to do with it; without ticks a way to set all of them."""
+    ticked = selected(answer)
+    above = [f for f in shown if cut is None or f.moment.rank <= cut.after]
+    if ticked:
+        st.text(f"{count(len(ticked), 'moment')} selected", width="content")
+        st.button(
+            "Add to basket",
+            key="search_selection_keep",
+            icon=":material/bookmark:",
+            on_click=keep,
+            args=(library, list(ticked.values())),
+        )
+        st.button(
+            "Clear",
+            key="search_selection_clear",
+            type="tertiary",
+            icon=":material/close:",
+            on_click=select,
+            args=(answer, ()),
+        )
+    if any(f.moment.best.segment.id not in ticked for f in above):
+        st.button(
+            "Select all" if len(above) == len(shown) else "Select all above the cut",
+            key="search_selection_all",
+            type="tertiary",
+            icon=":material/select_all:",
+            on_click=select,
+            args=(answer, [*ticked.values(), *above]),
+        )
+
+
+def keep(library: Library, findings: Sequence[Finding]) -> None:
+    """Puts moments into the basket, and says what became of them."""
+    new = library.basket.add(findings)
+    there = len(findings) - new
+    said = [f"{count(new, 'moment')} added to the basket"] if new else []
+    if there:
+        said.append(f"{there:,} {'was' if there == 1 else 'were'} there already")
+    st.toast(", ".join(said), icon=":material/bookmark:")
