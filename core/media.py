@@ -170,12 +170,15 @@ def cut(source: MediaFile, start: float, end: float, dest: Path) -> None:
     if end <= start:
         raise MediaError("This clip ends before it starts.", "Choose an end after the start.")
     with _opened(source) as (container, stream), _written_whole(dest) as path:
+        frame = next(_decoded(container, stream), None)
+        if frame is None:
+            raise _damaged(source)
         with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as output:
             usual = stream.average_rate or stream.guessed_rate or _USUAL_FPS
             rate = Fraction(min(usual, _MAX_CUT_FPS))
             length = f"end={end - start}"
             tracks: list[_Track | _Copy] = [
-                _video_track(container, stream, output, start, rate, length)
+                _video_track(container, stream, output, frame, start, rate, length)
             ]
             if _has_sound(container):
                 tracks.append(_audio_track(container, output, start, end))
@@ -220,7 +223,7 @@ def cut_frames(
                 tracks.append(_Copy(stream, output, first.pts, count))
             else:
                 length = f"end_frame={count}"
-                tracks.append(_video_track(container, stream, output, second, rate, length))
+                tracks.append(_video_track(container, stream, output, first, second, rate, length))
             if _has_sound(container):
                 tracks.append(_audio_track(container, output, second, behind))
             _seek_before(container, stream, second)
@@ -614,15 +617,14 @@ def _video_track(
     container: av.container.InputContainer,
     stream: av.VideoStream,
     output: av.container.OutputContainer,
+    frame: av.VideoFrame,
     start: float,
     rate: Fraction,
     length: str,
 ) -> _Track:
-    """From `start` on at a constant rate; `length` is what the trim filter takes as an end."""
+    """From `start` on at a constant rate; `length` is what the trim filter takes as an end. Any
+    `frame` will do: it tells what all look like."""
     origin = _origin(container)
-    frame = next(_decoded(container, stream), None)
-    if frame is None:
-        raise MediaError("There is no picture that can be read.", "Convert the file to MP4.")
     # H.264 players want even sides.
     width, height = (max(2, side // 2 * 2) for side in _upright_size(frame, stream))
     graph = av.filter.Graph()
