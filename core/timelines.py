@@ -44,7 +44,12 @@ def to_otio(findings: Sequence[Finding]) -> bytes:
     track = otio.schema.Track("V1", kind=otio.schema.TrackKind.Video)
     reels = _reels(findings)
     usual = _list_rate(findings)
-    track.extend([_clip(f, f.moment.video.frame_rate or usual, reels) for f in findings])
+    track.extend(
+        [
+            _clip(f, f.moment.video.frame_rate or usual, reels, {"seekpoint": _all_of_it(f)})
+            for f in findings
+        ]
+    )
     timeline = otio.schema.Timeline(TITLE)
     timeline.tracks.append(track)
     return bytes(otio.adapters.write_to_string(timeline, "otio_json").encode())
@@ -62,7 +67,7 @@ def to_edl(findings: Sequence[Finding]) -> bytes:
     lists = [f"TITLE: {TITLE}\nFCM: {mode}\n\n"]
     begin = 0
     for few in _batches(findings):
-        clips = [_clip(finding, rate, reels, comments=True) for finding in few]
+        clips = [_clip(f, rate, reels, {}, comments=list(_comments(f, rate))) for f in few]
         lists.append(_cut_list(clips, begin, rate))
         begin += sum(round(clip.source_range.duration.value) for clip in clips)
     if begin / rate >= _DAY_SEC:
@@ -90,18 +95,30 @@ def _cut_list(clips: Sequence[otio.schema.Clip], begin: int, rate: Fraction) -> 
 
 
 def _clip(
-    finding: Finding, rate: Fraction, reels: dict[str, str], *, comments: bool = False
+    finding: Finding,
+    rate: Fraction,
+    reels: dict[str, str],
+    metadata: dict[str, Any],
+    comments: Sequence[str] = (),
 ) -> otio.schema.Clip:
     """A moment as a clip of so many frames a second."""
-    moment, video = finding.moment, finding.moment.video
+    video = finding.moment.video
     reference = otio.schema.ExternalReference(target_url=video.video_url)
     if video.duration is not None:
         frames = max(1, math.ceil(Fraction(video.duration) * rate))
         reference.available_range = _range(0, frames, rate)
-    metadata: dict[str, Any] = {"cmx_3600": {"reel": reels[video.id]}}
-    if comments:
-        metadata["cmx_3600"]["comments"] = list(_comments(finding, rate))
-    metadata["seekpoint"] = {
+    return otio.schema.Clip(
+        name=_one_line(video.title),
+        media_reference=reference,
+        source_range=_range(*_frames(finding, rate), rate),
+        metadata={"cmx_3600": {"reel": reels[video.id], "comments": list(comments)}, **metadata},
+    )
+
+
+def _all_of_it(finding: Finding) -> dict[str, Any]:
+    """What is known of a finding, for whoever asks the timeline."""
+    moment, video = finding.moment, finding.moment.video
+    return {
         "id": finding.id,
         "video_url": video.video_url,
         "title": video.title,
@@ -116,12 +133,6 @@ def _clip(
         "note": finding.note,
         "tags": list(finding.tags),
     }
-    return otio.schema.Clip(
-        name=_one_line(video.title),
-        media_reference=reference,
-        source_range=_range(*_frames(finding, rate), rate),
-        metadata=metadata,
-    )
 
 
 def _frames(finding: Finding, rate: Fraction) -> tuple[int, int]:
