@@ -15,6 +15,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from core import records
 from core.database import BasketRow, Database, ExportRow
+from core.intake import valid_text
 from core.models import Finding, Video
 from core.records import ChangeRecipe, FindingsRecord
 
@@ -184,12 +185,12 @@ def _written(finding: Finding, as_kept: ChangeRecipe) -> str:
 
 
 def _clean_note(text: str) -> str:
-    return text.strip()[:_NOTE_CHARS]
+    return valid_text(text).strip()[:_NOTE_CHARS]
 
 
 def _clean_tags(tags: Sequence[str]) -> list[str]:
     """Each tag once, in the order given."""
-    named = (" ".join(tag.split())[:_TAG_CHARS] for tag in tags)
+    named = (" ".join(valid_text(tag).split())[:_TAG_CHARS] for tag in tags)
     return list(dict.fromkeys(tag for tag in named if tag))
 
 
