@@ -28,6 +28,7 @@ def make_video(
     size: tuple[int, int] = (640, 360),
     fps: int = 25,
     audio: bool = True,
+    sample_rate: int = SAMPLE_RATE,
     frame: Callable[[float], Picture] | None = None,
     codec: str = "libx264",
     rotation: int = 0,
@@ -47,7 +48,7 @@ def make_video(
         video.codec_context.gop_size = fps
         if rotation:
             video.set_display_rotation(rotation)
-        sound = output.add_stream(_sound_codec(path), rate=SAMPLE_RATE) if audio else None
+        sound = output.add_stream(_sound_codec(path), rate=sample_rate) if audio else None
         for index in range(max(1, round(seconds * fps))):
             picture = av.VideoFrame.from_ndarray(draw(index / fps), format="rgb24")
             picture.pts, picture.time_base = index, Fraction(1, fps)
@@ -70,14 +71,15 @@ def _sound_codec(path: Path) -> str:
 
 
 def _write_tone(output: av.container.OutputContainer, stream: av.AudioStream, sec: float) -> None:
-    times = np.arange(int(sec * SAMPLE_RATE)) / SAMPLE_RATE
+    rate = stream.rate
+    times = np.arange(int(sec * rate)) / rate
     tone = (0.2 * np.sin(2 * np.pi * 440 * times)).astype(np.float32)
     for start in range(0, len(tone), 4096):
         chunk = av.AudioFrame.from_ndarray(
             tone[None, start : start + 4096], format="fltp", layout="mono"
         )
-        chunk.sample_rate, chunk.pts = SAMPLE_RATE, start
-        chunk.time_base = Fraction(1, SAMPLE_RATE)
+        chunk.sample_rate, chunk.pts = rate, start
+        chunk.time_base = Fraction(1, rate)
         output.mux(stream.encode(chunk))
     output.mux(stream.encode(None))
 

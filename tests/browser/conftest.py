@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from tests.app_server import Server, running_app
+from tests.browser.grid_page import WATCH_FIRST_FRAMES, make_films
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_ARGS = [
@@ -82,3 +84,30 @@ def sampled(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Itera
         expect(page.get_by_text("Adding videos")).to_have_count(0, timeout=SAMPLES_SEC * 1000)
         page.close()
         yield server
+
+
+@pytest.fixture(scope="package")
+def grid_media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the videos of the grid's page."""
+    media = tmp_path_factory.mktemp("media")
+    make_films(media)
+    return media
+
+
+@pytest.fixture(scope="package")
+def grid(grid_media: Path) -> Iterator[str]:
+    """The address of a page with nothing but the results grid."""
+    with running_app(
+        grid_media, script="tests/browser/grid_app.py", GRID_MEDIA=str(grid_media)
+    ) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="package")
+def grid_context(browser: Browser) -> Iterator[BrowserContext]:
+    """One visitor for all tests of the grid, who has Streamlit's own files in the cache."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(20_000)
+    context.add_init_script(WATCH_FIRST_FRAMES)
+    yield context
+    context.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import random
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -154,6 +155,17 @@ def pair(
     return Moment(of, a_start, b_end, (first, second), rank, then=second)
 
 
+def random_moments() -> list[Moment]:
+    """Twenty anywhere in film.mp4, which lasts ten minutes; starts are kept to the millisecond."""
+    film = video("film.mp4", title="Ten minutes")
+    dice = random.Random(20)
+    starts = [round(dice.uniform(0, 598), 3) for _ in range(20)]
+    return [
+        moment(film, start, round(start + dice.uniform(0.4, 0.9), 3), rank=rank)
+        for rank, start in enumerate(starts, start=1)
+    ]
+
+
 def full_moments() -> list[Moment]:
     """Twelve moments of two videos; two are similar to the first one."""
     coded = video("coded.mp4", title="Frame numbers", category="test films")
@@ -193,6 +205,7 @@ CASES = {
     "ranked": ranked_moments,
     "merged": merged_moments,
     "pairs": pairs,
+    "random": random_moments,
     "full": full_moments,
 }
 

@@ -4,40 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.app_server import running_app
-from tests.media import Picture, make_video
+from tests.browser.grid_page import (
+    current_time,
+    expect_asked,
+    expect_pressed,
+    expect_state,
+    open_case,
+    play,
+    seconds,
+    segment_card,
+    thumb,
+)
 
-BITS = 11
-# Reads the frame that stands on each player when it begins to play, and again the first frame the
-# browser presents after that: its number is written in black and white stripes.
-WATCH_FIRST_FRAMES = """
-window.starts = [];
-const play = HTMLVideoElement.prototype.play;
-HTMLVideoElement.prototype.play = function () {
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [this.videoWidth, this.videoHeight];
-  const picture = canvas.getContext("2d");
-  picture.drawImage(this, 0, 0);
-  let number = 0;
-  for (let bit = 0; bit < BITS; bit += 1) {
-    const x = ((bit + 0.5) * canvas.width) / BITS;
-    number = number * 2 + (picture.getImageData(x, canvas.height / 2, 1, 1).data[0] > 127);
-  }
-  const start = { number, time: this.currentTime };
-  this.requestVideoFrameCallback((now, frame) => {
-    window.starts.push({ ...start, presented: frame.mediaTime });
-  });
-  return play.call(this);
-};
-""".replace("BITS", str(BITS))
 FORBID_PLAYING = """
 HTMLVideoElement.prototype.play = () =>
   Promise.reject(new DOMException("play() was not allowed", "NotAllowedError"));
@@ -45,97 +29,23 @@ null;
 """
 
 
-def numbered(width: int, height: int, fps: int) -> Any:
-    """Draws the number of a frame as stripes: white for one, black for zero."""
-
-    def draw(second: float) -> Picture:
-        number = round(second * fps)
-        picture = np.zeros((height, width, 3), dtype=np.uint8)
-        for bit in range(BITS):
-            if number >> (BITS - 1 - bit) & 1:
-                picture[:, bit * width // BITS : (bit + 1) * width // BITS] = 255
-        return picture
-
-    return draw
-
-
-@pytest.fixture(scope="module")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("media")
-    make_video(folder / "coded.mp4", seconds=60, size=(352, 198), frame=numbered(352, 198, 25))
-    tall = numbered(198, 352, 30)
-    make_video(folder / "tall.mp4", seconds=10, size=(198, 352), fps=30, audio=False, frame=tall)
-    make_video(folder / "short.mp4", seconds=3, size=(160, 90))
-    make_video(folder / "mpeg4.mp4", seconds=8, size=(160, 90), codec="mpeg4")
-    (folder / "text.mp4").write_text("This is a note, not a video.\n" * 50)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def origin(media: Path) -> Iterator[str]:
-    """The address of the harness, a page of nothing but the grid."""
-    with running_app(media, script="tests/browser/grid_app.py", GRID_MEDIA=str(media)) as server:
-        yield server.url
+@pytest.fixture
+def page(grid_context: BrowserContext) -> Iterator[Page]:
+    page = grid_context.new_page()
+    yield page
+    page.close()
 
 
 @pytest.fixture
-def page(context: BrowserContext) -> Page:
-    context.set_default_timeout(20_000)
+def clocked(context: BrowserContext) -> Page:
+    """A page whose clock can be put forward; all of its context shares that clock."""
     page = context.new_page()
-    page.add_init_script(WATCH_FIRST_FRAMES)
+    page.clock.install()
     return page
 
 
-def open_case(page: Page, origin: str, case: str = "playing") -> Locator:
-    """Opens a page of the harness and gives its cards, all drawn."""
-    page.goto(f"{origin}/?case={case}")
-    cards = page.get_by_test_id("moment")
-    cards.last.wait_for()
-    return cards
-
-
-def be(state: str) -> re.Pattern[str]:
-    return re.compile(f"^{state}$")
-
-
-def expect_state(card: Locator, state: str) -> None:
-    expect(card).to_have_attribute("data-state", be(state), timeout=20_000)
-
-
-def seconds(card: Locator, name: str) -> float:
-    return float(card.get_attribute(f"data-{name}") or "nan")
-
-
-def current_time(card: Locator) -> float:
-    return float(card.locator("video").evaluate("video => video.currentTime"))
-
-
-def segment_card(page: Page, start: float) -> Locator:
-    """The card of the segment that starts there, wherever it stands."""
-    return page.locator(f'[data-id="coded.mp4-visual-{round(start * 1000)}"]')
-
-
-def thumb(card: Locator, name: str) -> Locator:
-    return card.get_by_role("button", name=name, exact=True)
-
-
-def expect_pressed(card: Locator, *, good: bool = False, bad: bool = False) -> None:
-    for name, pressed in (("Good match", good), ("Bad match", bad)):
-        expect(thumb(card, name)).to_have_attribute("aria-pressed", str(pressed).lower())
-
-
-def expect_asked(page: Page, *events: str) -> None:
-    """What the page was given, in that order and nothing else."""
-    expect(page.get_by_text(re.compile("^[a-z]+: coded"))).to_have_text(list(events))
-
-
-def play(card: Locator) -> None:
-    card.focus()
-    card.press("Enter")
-
-
-def test_a_player_starts_at_the_very_frame_of_its_moment(page: Page, origin: str) -> None:
-    cards = open_case(page, origin)
+def test_a_player_starts_at_the_very_frame_of_its_moment(page: Page, grid: str) -> None:
+    cards = open_case(page, grid)
     rates = {"coded.mp4": 25, "tall.mp4": 30}
     expected = []
     for index in range(cards.count()):
@@ -150,8 +60,8 @@ def test_a_player_starts_at_the_very_frame_of_its_moment(page: Page, origin: str
     assert len(starts) == 11
 
 
-def test_the_frames_presented_first_belong_to_the_moment(page: Page, origin: str) -> None:
-    cards = open_case(page, origin, "longer")
+def test_the_frames_presented_first_belong_to_the_moment(page: Page, grid: str) -> None:
+    cards = open_case(page, grid, "longer")
     for index in range(cards.count()):
         play(cards.nth(index))
         page.wait_for_function(f"starts.length > {index}")
@@ -159,8 +69,8 @@ def test_the_frames_presented_first_belong_to_the_moment(page: Page, origin: str
         assert 0 <= late < 1
 
 
-def test_a_player_stops_at_the_end_of_its_moment(page: Page, origin: str) -> None:
-    cards = open_case(page, origin)
+def test_a_player_stops_at_the_end_of_its_moment(page: Page, grid: str) -> None:
+    cards = open_case(page, grid)
     for index in (2, 5, 9):
         card = cards.nth(index)
         play(card)
@@ -169,8 +79,8 @@ def test_a_player_stops_at_the_end_of_its_moment(page: Page, origin: str) -> Non
         assert 0 <= current_time(card) - seconds(card, "end") <= 0.1
 
 
-def test_play_after_the_end_begins_the_moment_again(page: Page, origin: str) -> None:
-    card = open_case(page, origin).nth(3)
+def test_play_after_the_end_begins_the_moment_again(page: Page, grid: str) -> None:
+    card = open_case(page, grid).nth(3)
     play(card)
     expect_state(card, "finished")
     back_at_start = """(video, start) => new Promise((done) => {
@@ -185,8 +95,8 @@ def test_play_after_the_end_begins_the_moment_again(page: Page, origin: str) -> 
     expect_state(card, "finished")
 
 
-def test_play_on_goes_past_the_end(page: Page, origin: str) -> None:
-    card = open_case(page, origin).nth(3)
+def test_play_on_goes_past_the_end(page: Page, grid: str) -> None:
+    card = open_case(page, grid).nth(3)
     play(card)
     expect_state(card, "finished")
     card.get_by_role("button", name="Play on").click()
@@ -199,8 +109,8 @@ def test_play_on_goes_past_the_end(page: Page, origin: str) -> None:
     expect_state(card, "playing")
 
 
-def test_hovering_previews_the_moment_muted_and_again_and_again(page: Page, origin: str) -> None:
-    card = open_case(page, origin).nth(4)
+def test_hovering_previews_the_moment_muted_and_again_and_again(page: Page, grid: str) -> None:
+    card = open_case(page, grid).nth(4)
     card.hover()
     expect_state(card, "preview")
     video = card.locator("video")
@@ -219,19 +129,18 @@ def test_hovering_previews_the_moment_muted_and_again_and_again(page: Page, orig
     expect(video).to_have_count(0)
 
 
-def test_no_preview_starts_for_a_viewer_who_wants_less_motion(page: Page, origin: str) -> None:
-    page.emulate_media(reduced_motion="reduce")
-    page.clock.install()
-    card = open_case(page, origin).first
+def test_no_preview_starts_for_a_viewer_who_wants_less_motion(clocked: Page, grid: str) -> None:
+    clocked.emulate_media(reduced_motion="reduce")
+    card = open_case(clocked, grid).first
     card.hover()
-    page.clock.run_for(5_000)
+    clocked.clock.run_for(5_000)
     expect_state(card, "idle")
     card.click()
     expect(card.locator("video")).to_have_count(1)
 
 
-def test_a_click_turns_the_preview_into_a_player_from_the_start(page: Page, origin: str) -> None:
-    card = open_case(page, origin, "longer").nth(1)
+def test_a_click_turns_the_preview_into_a_player_from_the_start(page: Page, grid: str) -> None:
+    card = open_case(page, grid, "longer").nth(1)
     card.hover()
     expect_state(card, "preview")
     card.locator("video").evaluate("video => { window.mark = video }")
@@ -243,8 +152,8 @@ def test_a_click_turns_the_preview_into_a_player_from_the_start(page: Page, orig
     assert seconds(card, "start") <= current_time(card) < seconds(card, "start") + 5
 
 
-def test_a_viewer_who_mutes_a_player_is_not_overruled(page: Page, origin: str) -> None:
-    card = open_case(page, origin, "longer").first
+def test_a_viewer_who_mutes_a_player_is_not_overruled(page: Page, grid: str) -> None:
+    card = open_case(page, grid, "longer").first
     play(card)
     expect_state(card, "playing")
     card.locator("video").evaluate("video => { video.muted = true }")
@@ -257,8 +166,8 @@ def test_a_viewer_who_mutes_a_player_is_not_overruled(page: Page, origin: str) -
     assert card.locator("video").evaluate("video => video.muted")
 
 
-def test_only_one_card_plays_at_a_time(page: Page, origin: str) -> None:
-    cards = open_case(page, origin, "longer")
+def test_only_one_card_plays_at_a_time(page: Page, grid: str) -> None:
+    cards = open_case(page, grid, "longer")
     play(cards.nth(0))
     expect_state(cards.nth(0), "playing")
     play(cards.nth(2))
@@ -267,19 +176,18 @@ def test_only_one_card_plays_at_a_time(page: Page, origin: str) -> None:
     expect(page.locator("video")).to_have_count(1)
 
 
-def test_hovering_elsewhere_leaves_a_running_player_alone(page: Page, origin: str) -> None:
-    page.clock.install()
-    cards = open_case(page, origin, "longer")
+def test_hovering_elsewhere_leaves_a_running_player_alone(clocked: Page, grid: str) -> None:
+    cards = open_case(clocked, grid, "longer")
     play(cards.nth(0))
     expect_state(cards.nth(0), "playing")
     cards.nth(1).hover()
-    page.clock.run_for(1_000)
+    clocked.clock.run_for(1_000)
     expect_state(cards.nth(1), "idle")
     expect_state(cards.nth(0), "playing")
 
 
-def test_escape_stops_and_gives_the_poster_back(page: Page, origin: str) -> None:
-    card = open_case(page, origin, "longer").first
+def test_escape_stops_and_gives_the_poster_back(page: Page, grid: str) -> None:
+    card = open_case(page, grid, "longer").first
     play(card)
     expect_state(card, "playing")
     card.locator("video").focus()
@@ -290,8 +198,8 @@ def test_escape_stops_and_gives_the_poster_back(page: Page, origin: str) -> None
     expect(card).to_be_focused()
 
 
-def test_the_keys_work_after_a_click_too(page: Page, origin: str) -> None:
-    card = open_case(page, origin, "longer").first
+def test_the_keys_work_after_a_click_too(page: Page, grid: str) -> None:
+    card = open_case(page, grid, "longer").first
     card.locator(".picture").click()
     expect_state(card, "playing")
     page.keyboard.press("Space")
@@ -300,8 +208,8 @@ def test_the_keys_work_after_a_click_too(page: Page, origin: str) -> None:
     expect_state(card, "idle")
 
 
-def test_space_pauses_and_goes_on(page: Page, origin: str) -> None:
-    card = open_case(page, origin, "longer").first
+def test_space_pauses_and_goes_on(page: Page, grid: str) -> None:
+    card = open_case(page, grid, "longer").first
     play(card)
     expect_state(card, "playing")
     card.press("Space")
@@ -312,8 +220,8 @@ def test_space_pauses_and_goes_on(page: Page, origin: str) -> None:
     assert current_time(card) >= held > seconds(card, "start")
 
 
-def test_arrows_home_and_end_move_between_cards_in_their_order(page: Page, origin: str) -> None:
-    cards = open_case(page, origin)
+def test_arrows_home_and_end_move_between_cards_in_their_order(page: Page, grid: str) -> None:
+    cards = open_case(page, grid)
     columns = cards.evaluate_all(
         "all => all.filter((c) => c.offsetTop === all[0].offsetTop).length"
     )
@@ -348,9 +256,9 @@ def test_arrows_home_and_end_move_between_cards_in_their_order(page: Page, origi
     ],
 )
 def test_a_card_says_in_plain_words_why_it_does_not_play(
-    page: Page, origin: str, video_id: str, problem: str
+    page: Page, grid: str, video_id: str, problem: str
 ) -> None:
-    open_case(page, origin, "failing")
+    open_case(page, grid, "failing")
     card = page.locator(f'[data-video-id="{video_id}"]')
     play(card)
     expect_state(card, "error")
@@ -361,9 +269,9 @@ def test_a_card_says_in_plain_words_why_it_does_not_play(
 
 
 def test_a_browser_that_forbids_playing_is_named_and_the_next_click_plays(
-    page: Page, origin: str
+    page: Page, grid: str
 ) -> None:
-    card = open_case(page, origin, "longer").first
+    card = open_case(page, grid, "longer").first
     page.evaluate(f"window.allowed = HTMLVideoElement.prototype.play; {FORBID_PLAYING}")
     play(card)
     expect_state(card, "error")
@@ -373,27 +281,27 @@ def test_a_browser_that_forbids_playing_is_named_and_the_next_click_plays(
     expect_state(card, "playing")
 
 
-def test_no_media_is_asked_for_before_somebody_asks_for_a_moment(page: Page, origin: str) -> None:
+def test_no_media_is_asked_for_before_somebody_asks_for_a_moment(page: Page, grid: str) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    cards = open_case(page, origin)
+    cards = open_case(page, grid)
     expect(page.locator('[data-testid="moment"][data-poster="ready"]')).to_have_count(cards.count())
     assert not [url for url in asked if "/video/" in url]
-    assert all(url.startswith((origin, "data:", "blob:")) for url in asked)
+    assert all(url.startswith((grid, "data:", "blob:")) for url in asked)
     with page.expect_request(lambda request: "/video/" in request.url):
         cards.nth(1).hover()
 
 
-def test_more_like_this_reaches_python(page: Page, origin: str) -> None:
-    card = open_case(page, origin).nth(2)
+def test_more_like_this_reaches_python(page: Page, grid: str) -> None:
+    card = open_case(page, grid).nth(2)
     card.hover()
     card.get_by_role("button", name="More like this").click()
     expect(page.get_by_text("similar: coded.mp4-visual-2000")).to_be_visible()
 
 
-def test_the_link_to_a_moment_names_its_video_and_its_time(page: Page, origin: str) -> None:
+def test_the_link_to_a_moment_names_its_video_and_its_time(page: Page, grid: str) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    card = open_case(page, origin).nth(2)
+    card = open_case(page, grid).nth(2)
     card.hover()
     card.get_by_role("button", name="Copy link to this time").click()
     expect(card.get_by_role("button", name="Link copied")).to_be_visible()
@@ -403,8 +311,8 @@ def test_the_link_to_a_moment_names_its_video_and_its_time(page: Page, origin: s
     assert httpx.head(address).headers["content-type"] == "video/mp4"
 
 
-def test_a_player_goes_on_through_reruns_and_through_a_new_order(page: Page, origin: str) -> None:
-    cards = open_case(page, origin, "longer")
+def test_a_player_goes_on_through_reruns_and_through_a_new_order(page: Page, grid: str) -> None:
+    cards = open_case(page, grid, "longer")
     card = page.locator('[data-id="coded.mp4-visual-20000"]')
     play(card)
     expect_state(card, "playing")
@@ -418,8 +326,8 @@ def test_a_player_goes_on_through_reruns_and_through_a_new_order(page: Page, ori
     expect_state(card, "playing")
 
 
-def test_taking_the_grid_away_stops_its_player(page: Page, origin: str) -> None:
-    card = open_case(page, origin, "longer").first
+def test_taking_the_grid_away_stops_its_player(page: Page, grid: str) -> None:
+    card = open_case(page, grid, "longer").first
     play(card)
     expect_state(card, "playing")
     card.locator("video").evaluate("video => { window.mark = video }")
@@ -428,8 +336,8 @@ def test_taking_the_grid_away_stops_its_player(page: Page, origin: str) -> None:
     page.wait_for_function("mark.paused && !mark.hasAttribute('src')")
 
 
-def test_a_card_says_what_it_is_in_text_and_in_numbers(page: Page, origin: str) -> None:
-    cards = open_case(page, origin)
+def test_a_card_says_what_it_is_in_text_and_in_numbers(page: Page, grid: str) -> None:
+    cards = open_case(page, grid)
     card = page.get_by_role("article", name="Frame numbers, 0:12 to 0:12, score 0.48", exact=True)
     expect(page.get_by_role("article")).to_have_count(cards.count())
     expect(card).to_have_count(0)  # the same second twice: tenths are needed to tell them apart
@@ -445,8 +353,8 @@ def test_a_card_says_what_it_is_in_text_and_in_numbers(page: Page, origin: str) 
     expect(cards.nth(1).locator(".why")).to_have_text("Line 2 of the reasons")
 
 
-def test_a_title_with_markup_stays_text(page: Page, origin: str) -> None:
-    card = open_case(page, origin).last
+def test_a_title_with_markup_stays_text(page: Page, grid: str) -> None:
+    card = open_case(page, grid).last
     expect(card.locator(".title")).to_contain_text('<img src=x onerror="window.harmed=1"> **bold**')
     expect(card.locator(".title *")).to_have_count(0)
     assert page.evaluate("window.harmed") is None
@@ -454,10 +362,10 @@ def test_a_title_with_markup_stays_text(page: Page, origin: str) -> None:
 
 @pytest.mark.parametrize(("width", "columns"), [(390, 1), (768, 2), (1440, 4), (2560, 7)])
 def test_cards_line_up_without_sideways_scroll(
-    page: Page, origin: str, width: int, columns: int
+    page: Page, grid: str, width: int, columns: int
 ) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    cards = open_case(page, origin)
+    cards = open_case(page, grid)
     tops = cards.evaluate_all("all => all.map((card) => card.getBoundingClientRect().top)")
     assert tops.count(tops[0]) == columns
     widths = cards.evaluate_all("all => all.map((card) => card.offsetWidth)")
@@ -465,8 +373,8 @@ def test_cards_line_up_without_sideways_scroll(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_showing_actions_and_playing_move_nothing(page: Page, origin: str) -> None:
-    cards = open_case(page, origin, "longer")
+def test_showing_actions_and_playing_move_nothing(page: Page, grid: str) -> None:
+    cards = open_case(page, grid, "longer")
     boxes = "all => JSON.stringify(all.map((card) => card.getBoundingClientRect()))"
     before = cards.evaluate_all(boxes)
     play(cards.first)
@@ -475,10 +383,8 @@ def test_showing_actions_and_playing_move_nothing(page: Page, origin: str) -> No
     assert cards.evaluate_all(boxes) == before
 
 
-def test_a_thumb_is_pressed_at_once_and_taken_back_by_the_next_click(
-    page: Page, origin: str
-) -> None:
-    open_case(page, origin, "ranked")
+def test_a_thumb_is_pressed_at_once_and_taken_back_by_the_next_click(page: Page, grid: str) -> None:
+    open_case(page, grid, "ranked")
     card = segment_card(page, 20)
     card.hover()
     # Read in the same breath as the click, before any server could have answered.
@@ -495,9 +401,9 @@ def test_a_thumb_is_pressed_at_once_and_taken_back_by_the_next_click(
 
 
 def test_a_pressed_thumb_is_seen_without_hovering_and_the_others_are_not(
-    page: Page, origin: str
+    page: Page, grid: str
 ) -> None:
-    open_case(page, origin, "ranked")
+    open_case(page, grid, "ranked")
     card = segment_card(page, 20)
     card.hover()
     thumb(card, "Bad match").click()
@@ -507,8 +413,8 @@ def test_a_pressed_thumb_is_seen_without_hovering_and_the_others_are_not(
     expect(thumb(card, "Good match")).to_have_css("opacity", "0")
 
 
-def test_a_server_that_answers_with_other_marks_is_right(page: Page, origin: str) -> None:
-    page.goto(f"{origin}/?case=longer&stubborn=yes")
+def test_a_server_that_answers_with_other_marks_is_right(page: Page, grid: str) -> None:
+    page.goto(f"{grid}/?case=longer&stubborn=yes")
     card = segment_card(page, 4)
     expect_pressed(card, bad=True)
     at_once = "thumb => { thumb.click(); return thumb.getAttribute('aria-pressed') }"
@@ -517,8 +423,8 @@ def test_a_server_that_answers_with_other_marks_is_right(page: Page, origin: str
     expect_pressed(card, bad=True)
 
 
-def test_quick_marks_on_many_cards_all_reach_the_page_in_order(page: Page, origin: str) -> None:
-    cards = open_case(page, origin, "ranked")
+def test_quick_marks_on_many_cards_all_reach_the_page_in_order(page: Page, grid: str) -> None:
+    cards = open_case(page, grid, "ranked")
     cards.evaluate_all("all => all.forEach((card) => card.querySelector('.up').click())")
     starts = (4, 12, 20, 28, 36, 44)
     expect_asked(page, *(f"liked: coded.mp4-visual-{start}000" for start in starts))
@@ -526,8 +432,8 @@ def test_quick_marks_on_many_cards_all_reach_the_page_in_order(page: Page, origi
         expect_pressed(segment_card(page, start), good=True)
 
 
-def test_keys_mark_a_card_and_ask_for_more_and_less_of_it(page: Page, origin: str) -> None:
-    open_case(page, origin, "ranked")
+def test_keys_mark_a_card_and_ask_for_more_and_less_of_it(page: Page, grid: str) -> None:
+    open_case(page, grid, "ranked")
     card = segment_card(page, 20)
     card.focus()
     asked: list[str] = []
@@ -544,17 +450,15 @@ def test_keys_mark_a_card_and_ask_for_more_and_less_of_it(page: Page, origin: st
         expect(card).to_be_focused()
 
 
-def test_less_like_this_reaches_python(page: Page, origin: str) -> None:
-    card = open_case(page, origin).nth(2)
+def test_less_like_this_reaches_python(page: Page, grid: str) -> None:
+    card = open_case(page, grid).nth(2)
     card.hover()
     card.get_by_role("button", name="Less like this").click()
     expect_asked(page, "unlike: coded.mp4-visual-2000")
 
 
-def test_every_action_has_a_name_and_a_tooltip_and_is_reached_by_tab(
-    page: Page, origin: str
-) -> None:
-    card = open_case(page, origin, "ranked").first
+def test_every_action_has_a_name_and_a_tooltip_and_is_reached_by_tab(page: Page, grid: str) -> None:
+    card = open_case(page, grid, "ranked").first
     card.focus()
     for name, key in [
         ("More like this", " (M)"),
@@ -571,13 +475,13 @@ def test_every_action_has_a_name_and_a_tooltip_and_is_reached_by_tab(
 
 
 def test_thumbs_are_there_without_a_mouse_and_a_tap_brings_the_rest(
-    browser: Browser, origin: str
+    browser: Browser, grid: str
 ) -> None:
     phone = browser.new_context(
         viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True
     )
     page = phone.new_page()
-    card = open_case(page, origin, "ranked").first
+    card = open_case(page, grid, "ranked").first
     similar = card.get_by_role("button", name="More like this")
     expect(similar).to_be_hidden()
     thumb(card, "Good match").tap()
@@ -590,8 +494,8 @@ def test_thumbs_are_there_without_a_mouse_and_a_tap_brings_the_rest(
     phone.close()
 
 
-def test_a_paused_player_offers_to_search_with_its_frame(page: Page, origin: str) -> None:
-    card = open_case(page, origin, "longer").first
+def test_a_paused_player_offers_to_search_with_its_frame(page: Page, grid: str) -> None:
+    card = open_case(page, grid, "longer").first
     frame = card.get_by_role("button", name="Search with this frame")
     expect(frame).to_be_hidden()
     play(card)
@@ -603,8 +507,8 @@ def test_a_paused_player_offers_to_search_with_its_frame(page: Page, origin: str
     expect_asked(page, f"frame: coded.mp4-visual-4000 at {current_time(card)}")
 
 
-def test_searching_with_a_frame_pauses_a_running_player(page: Page, origin: str) -> None:
-    card = open_case(page, origin, "longer").nth(1)
+def test_searching_with_a_frame_pauses_a_running_player(page: Page, grid: str) -> None:
+    card = open_case(page, grid, "longer").nth(1)
     card.focus()
     card.press("f")  # nothing plays yet
     card.press("Enter")
@@ -615,9 +519,9 @@ def test_searching_with_a_frame_pauses_a_running_player(page: Page, origin: str)
 
 
 def test_a_new_rank_keeps_the_cards_their_posters_their_player_and_the_focus(
-    page: Page, origin: str
+    page: Page, grid: str
 ) -> None:
-    cards = open_case(page, origin, "ranked")
+    cards = open_case(page, grid, "ranked")
     expect(page.locator('[data-testid="moment"][data-poster="ready"]')).to_have_count(cards.count())
     playing, marked = segment_card(page, 20), segment_card(page, 44)
     play(playing)
@@ -640,8 +544,8 @@ def test_a_new_rank_keeps_the_cards_their_posters_their_player_and_the_focus(
     expect(playing).to_be_focused()
 
 
-def test_the_focus_on_a_button_survives_the_move_of_its_card(page: Page, origin: str) -> None:
-    cards = open_case(page, origin, "ranked")
+def test_the_focus_on_a_button_survives_the_move_of_its_card(page: Page, grid: str) -> None:
+    cards = open_case(page, grid, "ranked")
     card = segment_card(page, 36)
     card.hover()
     thumb(card, "Good match").click()
@@ -649,14 +553,13 @@ def test_the_focus_on_a_button_survives_the_move_of_its_card(page: Page, origin:
     expect(thumb(card, "Good match")).to_be_focused()
 
 
-def test_a_card_that_slides_under_a_resting_mouse_does_not_play(page: Page, origin: str) -> None:
-    page.clock.install()
-    cards = open_case(page, origin, "ranked")
-    card = segment_card(page, 12)
+def test_a_card_that_slides_under_a_resting_mouse_does_not_play(clocked: Page, grid: str) -> None:
+    cards = open_case(clocked, grid, "ranked")
+    card = segment_card(clocked, 12)
     card.hover()
     thumb(card, "Bad match").click()
     expect(cards.nth(1)).to_have_attribute("data-start", "20")
-    page.clock.run_for(1_000)
+    clocked.clock.run_for(1_000)
     for index in range(cards.count()):
         expect_state(cards.nth(index), "idle")
     # The mouse does lie on it: a move of a pixel is enough.
@@ -665,9 +568,9 @@ def test_a_card_that_slides_under_a_resting_mouse_does_not_play(page: Page, orig
 
 
 def test_a_moment_keeps_its_card_when_another_of_its_segments_becomes_the_best(
-    page: Page, origin: str
+    page: Page, grid: str
 ) -> None:
-    cards = open_case(page, origin, "merged")
+    cards = open_case(page, grid, "merged")
     cards.first.evaluate("card => { window.node = card }")
     cards.first.hover()
     thumb(cards.first, "Good match").click()
@@ -680,10 +583,10 @@ def test_a_moment_keeps_its_card_when_another_of_its_segments_becomes_the_best(
 
 @pytest.mark.parametrize(("motion", "glides"), [("no-preference", True), ("reduce", False)])
 def test_cards_glide_to_their_places_unless_less_motion_is_wanted(
-    page: Page, origin: str, motion: Any, glides: bool
+    page: Page, grid: str, motion: Any, glides: bool
 ) -> None:
     page.emulate_media(reduced_motion=motion)
-    cards = open_case(page, origin, "ranked")
+    cards = open_case(page, grid, "ranked")
     page.evaluate(
         """() => {
           window.glides = [];
@@ -721,8 +624,8 @@ WATCH_STRETCHES = """video => {
 }"""
 
 
-def test_a_pair_plays_its_first_half_then_its_second_and_stops(page: Page, origin: str) -> None:
-    card = open_case(page, origin, "pairs").first
+def test_a_pair_plays_its_first_half_then_its_second_and_stops(page: Page, grid: str) -> None:
+    card = open_case(page, grid, "pairs").first
     play(card)
     expect_state(card, "playing")
     card.locator("video").evaluate(WATCH_STRETCHES)
@@ -741,8 +644,8 @@ def test_a_pair_plays_its_first_half_then_its_second_and_stops(page: Page, origi
     )
 
 
-def test_halves_with_nothing_between_them_play_without_a_jump(page: Page, origin: str) -> None:
-    card = open_case(page, origin, "pairs").nth(1)
+def test_halves_with_nothing_between_them_play_without_a_jump(page: Page, grid: str) -> None:
+    card = open_case(page, grid, "pairs").nth(1)
     play(card)
     expect_state(card, "playing")
     card.locator("video").evaluate(
@@ -753,8 +656,8 @@ def test_halves_with_nothing_between_them_play_without_a_jump(page: Page, origin
     assert 0 <= current_time(card) - 7.2 <= 0.1
 
 
-def test_either_half_of_a_pair_can_be_played_by_its_label(page: Page, origin: str) -> None:
-    card = open_case(page, origin, "pairs").nth(2)
+def test_either_half_of_a_pair_can_be_played_by_its_label(page: Page, grid: str) -> None:
+    card = open_case(page, grid, "pairs").nth(2)
     first = card.get_by_role("button", name="Play A, 0:20 to 0:24, of Frame numbers")
     second = card.get_by_role("button", name="Play B, 0:40 to 0:44, of Frame numbers")
     second.press("Enter")
@@ -768,8 +671,8 @@ def test_either_half_of_a_pair_can_be_played_by_its_label(page: Page, origin: st
     assert 20 <= current_time(card) < 24
 
 
-def test_a_pair_shows_both_times_and_how_far_it_is(page: Page, origin: str) -> None:
-    card = open_case(page, origin, "pairs").nth(2)
+def test_a_pair_shows_both_times_and_how_far_it_is(page: Page, grid: str) -> None:
+    card = open_case(page, grid, "pairs").nth(2)
     expect(
         page.get_by_role("article", name="Frame numbers, 0:20 to 0:24, then 0:40 to 0:44")
     ).to_have_count(1)
@@ -788,8 +691,8 @@ def test_a_pair_shows_both_times_and_how_far_it_is(page: Page, origin: str) -> N
     assert card.locator(".done").evaluate_all(widths) == [0, 0]
 
 
-def test_the_preview_of_a_pair_shows_both_halves_again_and_again(page: Page, origin: str) -> None:
-    card = open_case(page, origin, "pairs").first
+def test_the_preview_of_a_pair_shows_both_halves_again_and_again(page: Page, grid: str) -> None:
+    card = open_case(page, grid, "pairs").first
     card.hover()
     expect_state(card, "preview")
     card.locator("video").evaluate(WATCH_STRETCHES)
@@ -798,23 +701,21 @@ def test_the_preview_of_a_pair_shows_both_halves_again_and_again(page: Page, ori
     assert starts == pytest.approx([31.4, 12.2], abs=0.15)
 
 
-def test_the_grid_tells_how_long_it_took_to_draw(page: Page, origin: str) -> None:
-    cards = open_case(page, origin, "ranked")
-    grid = page.locator(".grid")
-    expect(grid).to_have_attribute("data-drawn-ms", re.compile(r"^\d+$"))
-    took = grid.get_attribute("data-drawn-ms")
+def test_the_grid_tells_how_long_it_took_to_draw(page: Page, grid: str) -> None:
+    cards = open_case(page, grid, "ranked")
+    wall = page.locator(".grid")
+    expect(wall).to_have_attribute("data-drawn-ms", re.compile(r"^\d+$"))
+    took = wall.get_attribute("data-drawn-ms")
     expect(page.locator(".footer")).to_have_text(f"found in 5 msdrawn in {took} ms")
-    grid.evaluate("grid => delete grid.dataset.drawnMs")
+    wall.evaluate("grid => delete grid.dataset.drawnMs")
     page.get_by_text("Backwards").click()
     expect(cards.first).to_have_attribute("data-start", "44")
-    expect(grid).to_have_attribute("data-drawn-ms", re.compile(r"^\d+$"))
+    expect(wall).to_have_attribute("data-drawn-ms", re.compile(r"^\d+$"))
 
 
-def test_relevance_can_be_measured_against_the_best_of_another_page(
-    page: Page, origin: str
-) -> None:
+def test_relevance_can_be_measured_against_the_best_of_another_page(page: Page, grid: str) -> None:
     share = "fill => fill.offsetWidth / fill.parentElement.offsetWidth"
-    card = open_case(page, origin, "longer").first
+    card = open_case(page, grid, "longer").first
     assert card.locator(".fill").evaluate(share) == 1
-    page.goto(f"{origin}/?case=longer&top=0.8")
+    page.goto(f"{grid}/?case=longer&top=0.8")
     assert card.locator(".fill").evaluate(share) == pytest.approx(0.5 / 0.8, abs=0.01)
