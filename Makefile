@@ -34,6 +34,8 @@ browser: $(DEV) chromium
 bench: $(DEV) chromium ## print every figure of the README
 	$(BIN)/python -m samples.evaluate
 	$(BIN)/python -m benchmarks.search
+	$(BIN)/python -m benchmarks.calibration
+	$(BIN)/python -m benchmarks.heat
 	$(BIN)/python -m benchmarks.local_embedder
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.upload

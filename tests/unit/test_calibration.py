@@ -447,7 +447,7 @@ def test_a_library_tells_what_it_has_from_what_it_has_not(library: Library) -> N
     assert levels(there)[:6] == ["strong"] * 5 + ["weak"]
     assert there.cut is not None
     assert there.cut.after == 5
-    assert there.searched == Searched(20, pytest.approx(40 / 60), 200, ("visual",))
+    assert there.searched == Searched(20, 20 * 2 / 60, 200, ("visual",))
     missing = library.calibrate(library.search("a bowl of soup"))
     assert not missing.found
     assert missing.best is not None
