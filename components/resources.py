@@ -49,7 +49,7 @@ def heat_links(recipe: Recipe, filters: Filters) -> Callable[[Video], str]:
 def warm() -> None:
     """Opens the library before the first visitor asks for it; pages show what goes wrong."""
     try:
-        library()
+        library().warm()
     except SeekpointError as error:
         logger.warning("the library did not open: %s", error)
 

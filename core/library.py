@@ -19,7 +19,7 @@ from weakref import WeakSet
 import numpy as np
 
 from core import fetch, media
-from core.background import UNLIKELY, Background
+from core.background import UNLIKELY, Background, Sample
 from core.basket import Basket
 from core.calibration import calibrate, chance_of
 from core.clips import ClipCutter
@@ -198,6 +198,14 @@ class Library:
     def close(self) -> None:
         """Stops the workers, flushes, and gives the files free for another process."""
         self._opened.close()
+
+    def warm(self) -> None:
+        """Reads what the first calibration would otherwise wait for.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        self._sampled()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -495,7 +503,7 @@ class Library:
         sides = _sides(result.recipe)
         directions = [query_vector(side, self._vector) for side in sides]
         weights = option_weights(result.filters, self.embedder.options)
-        sample = self._background.sample(self.version, self._shelf.stored)
+        sample = self._sampled()
         passing = self._background.passing(result.filters, tuple(weights))
         chances = [
             chance_of(sample, weighted_parts(side), *query, segments=passing.segments)
@@ -503,6 +511,9 @@ class Library:
         ]
         best = self._best(result, directions)
         return calibrate(result.moments, best, chances, weights=weights, searched=passing.searched)
+
+    def _sampled(self) -> Sample:
+        return self._background.sample(self.version, self._shelf.stored)
 
     def _best(
         self, result: SearchResult, directions: Sequence[tuple[Vector, float]]

@@ -493,3 +493,28 @@ def test_an_empty_library_claims_nothing(tmp_path: Path) -> None:
         found = empty.calibrate(empty.search("a boat"))
         assert found.found
         assert found.reason
+
+
+def test_a_warm_library_reads_no_sample_any_more(tmp_path: Path) -> None:
+    with open_library(Settings(data_dir=tmp_path)) as library:
+        add(library, "video", unit(np.random.default_rng(1).normal(size=(60, 1000))))
+        library.warm()
+        library._store.delete([segment.id for segment in library.segments("video")][:30])
+        found = library.calibrate(library.search("a boat"))
+        assert found.reason == ""
+        assert found.best is not None
+
+
+def test_other_words_are_not_asked_where_they_would_have_to_be_paid_for(tmp_path: Path) -> None:
+    settings = Settings(
+        embedder="twelvelabs",
+        twelvelabs_api_key="none",
+        twelvelabs_base_url="http://127.0.0.1:9",
+        data_dir=tmp_path,
+    )
+    with open_library(settings) as library:
+        add(library, "video", unit(np.random.default_rng(1).normal(size=(60, 512))))
+        moment = library.segments("video")[7]
+        found = library.calibrate(library.search(Recipe((Part.segment(moment.id),))))
+        assert levels(found)[:2] == ["strong", "weak"]
+        assert library.spending().month == 0
