@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import streamlit as st
@@ -48,6 +48,8 @@ from core import (
 logger = logging.getLogger(__name__)
 
 _KEPT, _ON_SCREEN = "search_kept", "search_on_screen"
+# What can be done only while the video is there; the basket takes its moments all the same.
+_OF_THE_VIDEO = {"similar", "unlike", "liked", "disliked", "frame", "more_of_video"}
 _VIEWS: Mapping[Layout, str] = {"cards": "Cards", "table": "Table"}
 
 
@@ -68,10 +70,9 @@ class Answer:
     calibration: Calibration | None = None
     top_score: float | None = None
 
-    def findings(self, library: Library) -> dict[str, Finding]:
-        """All moments of the result, to be taken away, by best segment."""
-        found = library.findings(self.result, self.calibration)
-        return {finding.moment.best.segment.id: finding for finding in found}
+    def findings(self, library: Library) -> list[Finding]:
+        """All moments of the result, to be taken away."""
+        return library.findings(self.result, self.calibration)
 
 
 def show_answer(library: Library, recipe: Recipe) -> None:
@@ -81,8 +82,7 @@ def show_answer(library: Library, recipe: Recipe) -> None:
     result, calibration = answer.result, answer.calibration
     for note in result.notes:
         st.text(note)
-    found = calibration is None or calibration.found or question.page > 1
-    if calibration is not None and not found and calibration.searched.segments:
+    if calibration is not None and _is_missing(question, result, calibration):
         not_in_the_archive(library, result, calibration)
     if result.moments:
         show_moments(library, answer)
@@ -93,7 +93,7 @@ def show_answer(library: Library, recipe: Recipe) -> None:
     elif question.filters != Filters():
         st.markdown("No moment passes these filters.")
         st.button("Clear the filters", on_click=begin, args=(library, question.filtered(Filters())))
-    elif found:
+    else:
         st.markdown("Nothing was found.")
 
 
@@ -110,8 +110,8 @@ def show_moments(library: Library, answer: Answer) -> None:
     if cut is not None and result.moments[0].rank > cut.after:
         st.caption(f"All moments of this page are below the cut: {cut.reason}.")
         cut = None
-    ids = {finding.id for finding in findings.values()}
-    in_basket, exported = library.basket.ids(), library.basket.exported(ids)
+    in_basket = library.basket.ids()
+    exported = library.basket.exported([finding.id for finding in findings])
     knows_scores = bool(result.recipe.parts) and result.model == library.embedder.model
     results_grid(
         answer.moments,
@@ -123,9 +123,9 @@ def show_moments(library: Library, answer: Answer) -> None:
         relevances=None if calibration is None else calibration.relevances,
         cut=cut,
         heat_url=resources.heat_links(result.recipe, result.filters) if knows_scores else None,
-        selected=list(selected(answer.name)),
-        kept=[best for best, finding in findings.items() if finding.id in in_basket],
-        exported=[best for best, finding in findings.items() if finding.id in exported],
+        selected=[_card_of(finding) for finding in selected(answer.name)],
+        kept=[_card_of(finding) for finding in findings if finding.id in in_basket],
+        exported=[_card_of(finding) for finding in findings if finding.id in exported],
         layout=asked().layout,
         grouped=asked().grouped,
     )
@@ -204,6 +204,12 @@ def _calibrated(library: Library, result: SearchResult) -> Calibration | None:
         return None
 
 
+def _is_missing(question: Asked, result: SearchResult, calibration: Calibration) -> bool:
+    """Whether the whole answer is known to be no better than chance; one whose moments all score
+    too little for the filters may have been better."""
+    return not calibration.found and question.page == 1 and bool(result.moments)
+
+
 def _cut(calibration: Calibration | None) -> Cut | None:
     """Where the answer may end. The nearest misses of one without any stay in sight."""
     return calibration.cut if calibration is not None and calibration.found else None
@@ -255,9 +261,7 @@ def _culprits(
     return found
 
 
-def _bar(
-    library: Library, answer: Answer, findings: Mapping[str, Finding], cut: Cut | None
-) -> None:
+def _bar(library: Library, answer: Answer, findings: Sequence[Finding], cut: Cut | None) -> None:
     """What is shown or selected, how it is laid out, and the way out."""
     ticked = selected(answer.name)
     with st.container(
@@ -268,7 +272,7 @@ def _bar(
     ):
         if not ticked:
             st.caption(_span(answer.question, answer.result).capitalize(), width="content")
-        selection_bar(library, answer.name, list(findings.values()), cut)
+        selection_bar(library, answer.name, findings, cut)
         st.space("stretch")
         with st.container(
             horizontal=True,
@@ -278,7 +282,7 @@ def _bar(
             key="search_view",
         ):
             _view_control(library)
-        out = list((ticked or findings).values())
+        out = ticked or findings
         what = what_is_exported(len(out), selected=bool(ticked))
         export_menu(library, out, what=what, key="search_export")
 
@@ -317,6 +321,12 @@ def _do(library: Library, answer: Answer, event: GridEvent) -> None:
     question, segment_id = answer.question, event.segment_id
     moments = {moment.best.segment.id: moment for moment in answer.result.moments}
     moment = moments.get(segment_id)
+    if event.action in _OF_THE_VIDEO and moment is not None and _is_gone(library, moment):
+        with complaints_kept():
+            raise MediaError(
+                "The video of this moment is no longer in the library.", "Search again."
+            )
+        return
     match event.action:
         case "similar":
             similar = Ingredient(Part.segment(segment_id))
@@ -339,11 +349,22 @@ def _do(library: Library, answer: Answer, event: GridEvent) -> None:
             of_video = replace(question.filters, video_ids=(moment.video.id,))
             begin(library, question.filtered(of_video).by_video(False))
         case "select":
-            known = {**selected(answer.name), **answer.findings(library)}
-            ticked = [known[ticked] for ticked in event.segment_ids if ticked in known]
-            select(answer.name, ticked)
-        case "basket" if moment is not None:
-            _turn_over(library, answer.findings(library)[segment_id])
+            known = [*selected(answer.name), *answer.findings(library)]
+            select(answer.name, [f for f in known if _card_of(f) in event.segment_ids])
+        case "basket":
+            for finding in answer.findings(library):
+                if _card_of(finding) == segment_id:
+                    _turn_over(library, finding)
+
+
+def _is_gone(library: Library, moment: Moment) -> bool:
+    """Whether the video was removed while its moment was on the screen."""
+    return all(video.id != moment.video.id for video in library.videos())
+
+
+def _card_of(finding: Finding) -> str:
+    """What the grid calls the card of a moment."""
+    return finding.moment.best.segment.id
 
 
 def _turn_over(library: Library, finding: Finding) -> None:
@@ -393,11 +414,10 @@ def _span(question: Asked, result: SearchResult) -> str:
 
 
 def _footnote(answer: Answer) -> str:
-    said = []
+    said = [_timings(answer.result)]
     if answer.calibration is not None:
-        said.append(f"Searched {what_was_searched(answer.calibration.searched)}.")
-        said += [answer.calibration.reason] if answer.calibration.reason else []
-    return " ".join(filter(None, (*said, _timings(answer.result))))
+        said = [what_was_searched(answer.calibration.searched), *said, answer.calibration.reason]
+    return " · ".join(filter(None, said))
 
 
 def _timings(result: SearchResult) -> str:

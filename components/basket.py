@@ -34,6 +34,11 @@ def basket_button(library: Library) -> None:
 
 @st.dialog("Basket", width="medium", on_dismiss="rerun")
 def _basket(library: Library) -> None:
+    basket(library)
+
+
+def basket(library: Library) -> None:
+    """Everything in the basket, and what can be done with it."""
     with errors_shown():
         items = library.basket.items()
         _undo(library)

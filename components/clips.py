@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -30,6 +31,10 @@ class Cutting:
         self.path: Path | None = None
         self.error: SeekpointError | None = None
         self.ids = [finding.id for finding in findings]
+        # Cleared at the next start, should the session end before the download.
+        temporary = library.settings.data_dir / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="clips-", dir=temporary))
         self._cancelled = threading.Event()
         self._thread = threading.Thread(
             target=self._cut, args=(library, list(findings)), name="clips", daemon=True
@@ -40,21 +45,23 @@ class Cutting:
     def running(self) -> bool:
         return self._thread.is_alive()
 
+    def wait(self) -> None:
+        """Returns when there is nothing more to do."""
+        self._thread.join()
+
     def cancel(self) -> None:
         """Ends the work at the next frame, and deletes what was made."""
         self._cancelled.set()
-        self._thread.join()
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
+        self.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _cut(self, library: Library, findings: list[Finding]) -> None:
-        # Cleared at the next start, should the session end before the download.
-        folder = library.settings.data_dir / "tmp"
-        folder.mkdir(parents=True, exist_ok=True)
-        path = Path(tempfile.mkdtemp(prefix="clips-", dir=folder)) / "seekpoint-clips.zip"
         try:
             self.path = library.cut_clips(
-                findings, path, on_progress=self._progress, cancelled=self._cancelled.is_set
+                findings,
+                self._folder / "seekpoint-clips.zip",
+                on_progress=self._progress,
+                cancelled=self._cancelled.is_set,
             )
         except JobCancelled:
             logger.info("cutting %d clips was cancelled", len(findings))

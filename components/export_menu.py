@@ -93,15 +93,15 @@ def export_menu(library: Library, findings: Sequence[Finding], *, what: str, key
                 on_click=_mark,
                 args=(library, findings),
             )
-        st.button(
+        if st.button(
             "Clips (ZIP)",
             icon=":material/movie:",
             type="tertiary",
             help="Each moment as a video of its own",
             key=f"{key}_clips",
-            on_click=clips.begin,
-            args=(library, findings),
-        )
+        ):
+            clips.begin(library, findings)
+            st.rerun()  # the whole page, which shows how far they are
 
 
 def what_is_exported(number: int, *, selected: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import streamlit as st
 
@@ -12,17 +12,17 @@ from core import Cut, Finding, Library
 _SELECTED = "search_selected"
 
 
-def selected(answer: Hashable) -> Mapping[str, Finding]:
-    """What is ticked of this answer, by best segment, best first."""
-    of, findings = st.session_state.get(_SELECTED, (None, {}))
-    return findings if of == answer else {}
+def selected(answer: Hashable) -> Sequence[Finding]:
+    """What is ticked of this answer, best first."""
+    of, findings = st.session_state.get(_SELECTED, (None, ()))
+    return findings if of == answer else ()
 
 
 def select(answer: Hashable, findings: Iterable[Finding]) -> None:
     """Ticks these moments of an answer and no others."""
-    best_first = sorted(findings, key=lambda finding: finding.moment.rank)
-    by_segment = {finding.moment.best.segment.id: finding for finding in best_first}
-    st.session_state[_SELECTED] = (answer, by_segment)
+    each_once = {finding.id: finding for finding in findings}
+    best_first = sorted(each_once.values(), key=lambda finding: finding.moment.rank)
+    st.session_state[_SELECTED] = (answer, tuple(best_first))
 
 
 def selection_bar(
@@ -30,6 +30,7 @@ def selection_bar(
 ) -> None:
     """What is ticked and what to do with it; without ticks a way to set all of them."""
     ticked = selected(answer)
+    ids = {finding.id for finding in ticked}
     above = [f for f in shown if cut is None or f.moment.rank <= cut.after]
     if ticked:
         st.text(f"{count(len(ticked), 'moment')} selected", width="content")
@@ -38,7 +39,7 @@ def selection_bar(
             key="search_selection_keep",
             icon=":material/bookmark:",
             on_click=keep,
-            args=(library, list(ticked.values())),
+            args=(library, ticked),
         )
         st.button(
             "Clear",
@@ -48,14 +49,14 @@ def selection_bar(
             on_click=select,
             args=(answer, ()),
         )
-    if any(f.moment.best.segment.id not in ticked for f in above):
+    if any(finding.id not in ids for finding in above):
         st.button(
             "Select all" if len(above) == len(shown) else "Select all above the cut",
             key="search_selection_all",
             type="tertiary",
             icon=":material/select_all:",
             on_click=select,
-            args=(answer, [*ticked.values(), *above]),
+            args=(answer, [*ticked, *above]),
         )
 
 

@@ -27,10 +27,9 @@ def not_in_the_archive(library: Library, result: SearchResult, calibration: Cali
             _fact("Searched", what_was_searched(searched))
             _fact("Looked at", ", ".join(OPTION_NAMES.get(o, o) for o in searched.options))
             _fact("Filters", ", ".join(filters) or "None")
-            if result.moments and calibration.best is not None:
+            if calibration.best is not None:
                 _fact("Best score", _best(result.moments[0].score, calibration.best))
-    if result.moments:
-        st.markdown("**The nearest misses**")
+    st.markdown("**The nearest misses**")
 
 
 def what_was_searched(searched: Searched) -> str:

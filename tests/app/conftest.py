@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
 from components import resources
 from core import Library
@@ -61,3 +64,26 @@ def texts(app: AppTest) -> str:
     return "\n".join(
         element.value for kind in ("text", "markdown", "caption") for element in app.get(kind)
     )
+
+
+def grid(app: AppTest) -> dict[str, Any]:
+    """What the results grid was given; empty when there is no grid."""
+    data = [json.loads(component.proto.json) for component in app.get("bidi_component")]
+    return next((given for given in data if "cards" in given), {})
+
+
+def cards(app: AppTest) -> list[dict[str, Any]]:
+    """The cards of the results grid; none when there is no grid."""
+    return grid(app).get("cards", [])
+
+
+def titles(app: AppTest) -> list[str]:
+    return [card["title"] for card in cards(app)]
+
+
+def ask(app: AppTest, text: str) -> AppTest:
+    return app.text_input(key="search_text").set_value(text).run()
+
+
+def labelled(app: AppTest, label: str) -> Button:
+    return next(button for button in app.button if button.label == label)

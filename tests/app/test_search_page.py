@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import io
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
-from streamlit.testing.v1.element_tree import Button, NumberInput, Slider
+from streamlit.testing.v1.element_tree import NumberInput, Slider
 
 from components import resources
 from core import Filters, Library, Part, Recipe, Settings, open_library
-from tests.app.conftest import open_page, texts
+from tests.app.conftest import ask, cards, labelled, open_page, texts, titles
 from tests.media import make_video, solid
 from tests.web import Page, Web
 
@@ -56,20 +54,6 @@ def picture(colour: tuple[int, int, int] = RED, size: tuple[int, int] = (64, 36)
     return content.getvalue()
 
 
-def cards(app: AppTest) -> list[dict[str, Any]]:
-    """The cards handed to the results grid; none when there is no grid."""
-    data = [json.loads(component.proto.json) for component in app.get("bidi_component")]
-    return next((given["cards"] for given in data if "cards" in given), [])
-
-
-def titles(app: AppTest) -> list[str]:
-    return [card["title"] for card in cards(app)]
-
-
-def ask(app: AppTest, text: str) -> AppTest:
-    return app.text_input(key="search_text").set_value(text).run()
-
-
 def box(app: AppTest) -> str:
     return str(app.text_input(key="search_text").value)
 
@@ -85,10 +69,6 @@ def crosses(app: AppTest) -> list[str]:
         for button in app.button
         if (button.key or "").startswith("search_remove_")
     ]
-
-
-def labelled(app: AppTest, label: str) -> Button:
-    return next(button for button in app.button if button.label == label)
 
 
 def weights(app: AppTest) -> list[Slider[float]]:
