@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Literal, assert_never
+from urllib.parse import urlsplit
 
 from core import contact_sheet, cutting, evidence, export, timelines
 from core.embedders.base import Embedder
@@ -18,7 +19,6 @@ from core.errors import MediaError, SeekpointError
 from core.evidence import Evidence, Origin, Today
 from core.findings import findings_of
 from core.frame_rates import FrameRates, Readable
-from core.intake import is_url
 from core.media import MediaFile
 from core.models import Filters, Finding, Moment, SearchResult
 from core.recipe import Recipe
@@ -113,7 +113,7 @@ class Exporter:
         an evidence file calls a file of this server may be any."""
         video = finding.moment.video
         stored = self._shelf.get(video.id)
-        if stored is None and not is_url(video.video_url):
+        if stored is None and urlsplit(video.video_url).scheme not in {"http", "https"}:
             raise MediaError("This video is no longer in the library.", "Add it again.")
         path = None if stored is None else stored.path
         with self._readable(path, video.video_url) as source:
