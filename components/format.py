@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
+from core.timecode import clock
+
+__all__ = ["clock", "count", "length", "money", "price", "size", "time_left", "time_taken"]
+
 _UNITS = ("KB", "MB", "GB", "TB")
-
-
-def clock(seconds: float, *, tenths: bool = False) -> str:
-    """Seconds as m:ss or h:mm:ss, cut down as a player does, with tenths where they matter."""
-    # Rounded first, so that 11.9999999 is 0:12.
-    whole, milliseconds = divmod(round(seconds * 1000), 1000)
-    minutes, second = divmod(whole, 60)
-    hours, minute = divmod(minutes, 60)
-    text = f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
-    return f"{text}.{milliseconds // 100}" if tenths else text
 
 
 def time_left(seconds: float) -> str:

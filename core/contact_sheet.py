@@ -12,27 +12,28 @@ from html import escape
 from pathlib import Path
 
 from core.models import Finding
-from core.timecode import timecodes
+from core.timecode import clock, timecodes
 
 _STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #777; }
+:root { color-scheme: light dark; --line: #8884; --soft: #666; }
+@media (prefers-color-scheme: dark) { :root { --soft: #aaa; } }
 * { box-sizing: border-box; }
 body { margin: 2rem auto; max-width: 72rem; padding: 0 1rem;
-  font: 15px/1.45 system-ui, sans-serif; overflow-wrap: anywhere; }
+  font: 15px/1.45 system-ui, sans-serif; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 h1 { font-size: 1.35rem; font-weight: 600; margin: 0 0 .25rem; }
-header p, dl, small { color: var(--soft); }
+header p, small { color: var(--soft); }
 header p { margin: 0 0 1.5rem; }
-main { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); }
+main { display: grid; gap: 1.5rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); }
 article { border-top: 1px solid var(--line); padding-top: .75rem; }
 img, .blank { width: 100%; aspect-ratio: 16 / 9; object-fit: contain; border-radius: 4px;
   background: #8882; display: grid; place-items: center; color: var(--soft); font-size: .85rem; }
 h2 { font-size: 1rem; font-weight: 600; margin: .6rem 0 .1rem; display: -webkit-box;
   -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
-p { margin: 0 0 .3rem; }
-.note { white-space: pre-line; }
-.time { font-variant-numeric: tabular-nums; }
+p { margin: 0; }
+.note { white-space: pre-line; margin: .3rem 0; }
 @media print {
-  :root { color-scheme: light; }
+  :root { color-scheme: light; --soft: #555; }
   body { margin: 0; max-width: none; font-size: 10pt; }
   main { grid-template-columns: repeat(3, 1fr); gap: 6mm; }
   article { break-inside: avoid; }
@@ -85,19 +86,21 @@ def _card(finding: Finding, poster: Path | None) -> str:
     moment, video = finding.moment, finding.moment.video
     start, end = moment.start_offset_sec, moment.end_offset_sec
     first, behind = timecodes(start, end, video.frame_rate)
-    score = f"{moment.rank}. Score {moment.score:.2f}"
-    score += "" if finding.relevance is None else f", {finding.relevance.level}"
+    relevance = "" if finding.relevance is None else f", {finding.relevance.level}"
+    small = [
+        f"{first} to {behind}" if first else "",
+        f"Score {moment.score:.2f}{relevance}",
+        video.category,
+        ", ".join(finding.tags),
+        video.video_url,
+        "This video is no longer in the library." if video.removed else "",
+    ]
     lines = [
         _picture(poster),
-        f"<h2>{escape(video.title)}</h2>",
-        f'<p class="time">{_clock(start)} to {_clock(end)}</p>',
-        f'<p><small class="time">{first} to {behind}</small></p>' if first else "",
-        f"<p><small>{escape(score)}</small></p>",
-        f"<p><small>{escape(video.category)}</small></p>" if video.category else "",
+        f"<h2>{moment.rank}. {escape(video.title)}</h2>",
+        f"<p>{clock(start, tenths=True)} to {clock(end, tenths=True)}</p>",
         f'<p class="note">{escape(finding.note)}</p>' if finding.note else "",
-        f"<p><small>{escape(', '.join(finding.tags))}</small></p>" if finding.tags else "",
-        f"<p><small>{escape(video.video_url)}</small></p>",
-        "<p><small>This video is no longer in the library.</small></p>" if video.removed else "",
+        *(f"<p><small>{escape(line)}</small></p>" for line in small if line),
     ]
     return "<article>\n" + "\n".join(line for line in lines if line) + "\n</article>"
 
@@ -112,11 +115,3 @@ def _picture(poster: Path | None) -> str:
     if not content:
         return '<div class="blank">No picture</div>'
     return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(content).decode("ascii")}">'
-
-
-def _clock(seconds: float) -> str:
-    """As a person says a time: tenths, and hours only where there are any."""
-    minutes, second = divmod(round(seconds, 1), 60)
-    hours, minute = divmod(int(minutes), 60)
-    text = f"{minute:02}:{second:04.1f}" if hours else f"{minute}:{second:04.1f}"
-    return f"{hours}:{text}" if hours else text

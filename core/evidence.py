@@ -27,6 +27,7 @@ from core.models import Finding, Moment, Video
 from core.recipe import Media, Part, Recipe
 from core.records import Count, FindingsRecord, Record, Search, Time
 from core.searches import with_sources
+from core.timecode import clock
 from core.version import VERSION
 
 FORMAT = "seekpoint-evidence"
@@ -301,7 +302,7 @@ def _new(evidence: Evidence, moments: Sequence[Moment]) -> list[str]:
     new = [moment for moment in moments if moment.video.id not in known]
     if not new:
         return []
-    which = _named([f"{m.video.title} at {_clock(m.start_offset_sec)}" for m in new])
+    which = _named([f"{m.video.title} at {clock(m.start_offset_sec)}" for m in new])
     if len(new) == 1:
         return [f"The same search finds a new moment today, in a video added since: {which}."]
     return [
@@ -314,9 +315,3 @@ def _named(titles: Sequence[str]) -> str:
     shown = [f"“{title[:60]}…”" if len(title) > 60 else f"“{title}”" for title in titles[:_SHOWN]]
     more = len(titles) - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more else "")
-
-
-def _clock(seconds: float) -> str:
-    minutes, second = divmod(int(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -137,7 +137,9 @@ class Exporter:
         def poster(finding: Finding) -> Path | None:
             if next(places) > _MOST_PICTURES or time.monotonic() > deadline:
                 return None
-            return self._poster(finding.moment.video.id, finding.moment.start_offset_sec)
+            return self._poster(
+                finding.moment.video.id, finding.moment.best.segment.start_offset_sec
+            )
 
         return poster
 

@@ -1,4 +1,4 @@
-"""Seconds, frames and timecodes.
+"""Seconds, frames, timecodes, and times as people say them.
 
 A timecode counts frames as SMPTE ST 12-1 does: by the whole number next to the rate, so 24 a second
 for 23.976; at 29.97 and 59.94 with drop-frame numbers, written with a semicolon, which keep to the
@@ -63,3 +63,13 @@ def timecodes(start: float, end: float, rate: Fraction | None) -> tuple[str, str
         return "", ""
     first, frames = frame_range(start, end, rate)
     return timecode(first, rate), timecode(first + frames, rate)
+
+
+def clock(seconds: float, *, tenths: bool = False) -> str:
+    """Seconds as m:ss or h:mm:ss, cut down as a player does, with tenths where they matter."""
+    # Rounded first, so that 11.9999999 is 0:12.
+    whole, milliseconds = divmod(round(seconds * 1000), 1000)
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    text = f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+    return f"{text}.{milliseconds // 100}" if tenths else text
