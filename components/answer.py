@@ -283,7 +283,7 @@ def _bar(library: Library, answer: Answer, findings: Sequence[Finding], cut: Cut
         ):
             _view_control(library)
         out = ticked or findings
-        what = what_is_exported(len(out), selected=bool(ticked))
+        what = what_is_exported(out, cut, selected=bool(ticked))
         export_menu(library, out, what=what, key="search_export")
 
 

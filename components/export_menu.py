@@ -8,9 +8,8 @@ from typing import Literal, NamedTuple
 import streamlit as st
 
 from components import clips
-from components.format import count
 from components.query_state import complaints_kept
-from core import Finding, Library
+from core import Cut, Finding, Library
 
 _DAY_SEC = 86_400
 
@@ -104,13 +103,14 @@ def export_menu(library: Library, findings: Sequence[Finding], *, what: str, key
             st.rerun()  # the whole page, which shows how far they are
 
 
-def what_is_exported(number: int, *, selected: bool) -> str:
+def what_is_exported(findings: Sequence[Finding], cut: Cut | None, *, selected: bool) -> str:
     """As in "The 3 selected moments"."""
-    if number == 1:
-        return "The selected moment" if selected else "The moment shown"
-    return (
-        f"The {number:,} selected moments" if selected else f"The {count(number, 'moment')} shown"
-    )
+    number = len(findings)
+    if selected:
+        return "The selected moment" if number == 1 else f"The {number:,} selected moments"
+    below = sum(cut is not None and finding.moment.rank > cut.after for finding in findings)
+    said = "The moment" if number == 1 else f"The {number:,} moments"
+    return f"{said} of this page" + (f", {below:,} of them below the cut" if below else "")
 
 
 def _writer(library: Library, findings: Sequence[Finding], format: _Format) -> Callable[[], bytes]:
