@@ -307,7 +307,7 @@ def translated(source: object) -> Iterator[None]:
     """The one place where failures of files and of FFmpeg become ours, about `source`."""
     try:
         yield
-    except (av.FFmpegError, OSError, UnicodeError) as error:
+    except (av.FFmpegError, OSError, ValueError) as error:  # PyAV finds some values too odd
         raise _explained(error, _name(source)) from error
 
 
@@ -331,8 +331,13 @@ def _explained(error: Exception, name: str) -> MediaError:
                 f"{name} cannot be read: {error.strerror}.",
                 "Convert it to MP4 (H.264) and try again.",
             )
-    reason = getattr(error, "strerror", None) or "its name is not valid"
-    return MediaError(f"{name} cannot be used: {reason}.", "Check the file and the disk.")
+        case OSError():
+            return MediaError(
+                f"{name} cannot be used: {error.strerror}.", "Check the file and the disk."
+            )
+        case UnicodeError():
+            return MediaError(f"{name} cannot be used: its name is not valid.", "Rename the file.")
+    return MediaError(f"{name} cannot be read: {error}.", "Convert it to MP4 (H.264).")
 
 
 def _damaged(source: MediaFile) -> MediaError:

@@ -166,6 +166,12 @@ def test_a_transport_stream_is_cut_from_its_first_frame(tmp_path: Path) -> None:
     assert frame_numbers(clip) == list(range(25))
 
 
+@pytest.mark.parametrize("name", ["a\0b.mp4", "\ud800.mp4"])
+def test_a_name_that_no_file_can_have_is_a_media_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(MediaError, match="cannot be"):
+        media.cut_frames(tmp_path / name, 0.0, 1.0, tmp_path / "clip.mp4")
+
+
 def test_nothing_is_cut_behind_the_end(films: Path, tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="no picture at 20.0 s"):
         media.cut_frames(film_of(films, PAL), 20.0, 21.0, tmp_path / "clip.mp4")
