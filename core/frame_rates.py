@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -36,7 +35,6 @@ class FrameRates:
         self._shelf = shelf
         self._readable = readable
         self._not_before: dict[str, float] = {}
-        self._lock = threading.Lock()
 
     def find(self, video_ids: Collection[str]) -> None:
         """Reads the missing rates of these videos, as far as a few seconds allow."""
@@ -60,14 +58,12 @@ class FrameRates:
         stored = self._shelf.get(video_id)
         if stored is None or stored.video.frame_rate is not None:
             return None
-        with self._lock:
-            if time.monotonic() < self._not_before.get(video_id, 0.0):
-                return None
-            self._not_before[video_id] = time.monotonic() + _AGAIN_AFTER_SEC
-        return stored
+        return stored if time.monotonic() >= self._not_before.get(video_id, 0.0) else None
 
     def _read(self, stored: StoredVideo) -> None:
         url = stored.video.video_url
+        # From here on, not from when it was queued: what there was no time for has its turn next.
+        self._not_before[stored.video.id] = time.monotonic() + _AGAIN_AFTER_SEC
         try:
             with self._readable(stored.path, url) as source:
                 rate = media.probe(source).frame_rate
