@@ -176,3 +176,8 @@ def test_a_cell_that_a_spreadsheet_would_run_begins_with_an_apostrophe(title: st
 @pytest.mark.parametrize("title", ["", "a=b", "1-2", "cat @ home", "'=1", " =1"])
 def test_a_harmless_cell_stays_as_it_is(title: str) -> None:
     assert inert(title) == title
+
+
+def test_16384_moments_leave_in_one_table() -> None:
+    frame = pd.read_csv(BytesIO(to_csv(findings(*["A cat"] * 16_384), NOW)))
+    assert frame["rank"].tolist() == list(range(1, 16_385))

@@ -64,6 +64,14 @@ def library(settings: Settings) -> Iterator[Library]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, films: Path) -> Iterator[Library]:
+    """A library of all the films that no test changes."""
+    with open_library(Settings(data_dir=tmp_path_factory.mktemp("shared"))) as opened:
+        add(opened, *films.glob("*.mp4"))
+        yield opened
+
+
 def add(library: Library, *sources: str | Path, category: str = "") -> None:
     jobs = library.wait(library.add(sources, category=category), timeout=60)
     assert [(job.stage, job.error) for job in jobs] == [(Stage.READY, "")] * len(sources)
@@ -86,42 +94,37 @@ def shown(result: SearchResult) -> list[tuple[str, float, float, float, int]]:
 # Every format
 
 
-def test_a_video_knows_its_exact_rate_and_the_hash_of_its_content(
-    library: Library, films: Path
-) -> None:
-    add(library, films / "counted.mp4")
-    (video,) = library.videos()
+def test_a_video_knows_its_exact_rate_and_the_hash_of_its_content(shared: Library) -> None:
+    video = next(video for video in shared.videos() if video.title == "counted")
     assert video.frame_rate == NTSC
     assert re.fullmatch(r"[0-9a-f]{64}", video.sha256)
     assert video.sha256.startswith(video.id)
 
 
-def test_every_format_holds_the_moments_of_an_answer(library: Library, films: Path) -> None:
-    add(library, *films.glob("*.mp4"))
-    result = library.search("red")
-    table = pd.read_csv(BytesIO(library.export(result, "csv")))
+def test_every_format_holds_the_moments_of_an_answer(shared: Library) -> None:
+    result = shared.search("red")
+    table = pd.read_csv(BytesIO(shared.export(result, "csv")))
     assert table["start_offset_sec"].tolist() == [m.start_offset_sec for m in result.moments]
     assert table["start_timecode"].tolist() == [
         timecodes(m.start_offset_sec, m.end_offset_sec, m.video.frame_rate)[0]
         for m in result.moments
     ]
-    moments = json.loads(library.export(result, "json"))["content"]["findings"]["moments"]
+    moments = json.loads(shared.export(result, "json"))["content"]["findings"]["moments"]
     assert [m["moment"]["score"] for m in moments] == [m.score for m in result.moments]
-    clips = otio.adapters.read_from_string(library.export(result, "otio").decode(), "otio_json")
+    clips = otio.adapters.read_from_string(shared.export(result, "otio").decode(), "otio_json")
     assert [clip.name for clip in clips.find_clips()] == [m.video.title for m in result.moments]
-    assert library.export(result, "edl").decode().count("FROM CLIP NAME") == len(result.moments)
-    page = library.export(result, "html").decode()
+    assert shared.export(result, "edl").decode().count("FROM CLIP NAME") == len(result.moments)
+    page = shared.export(result, "html").decode()
     assert page.count("<article>") == page.count("data:image/jpeg;base64,") == len(result.moments)
 
 
-def test_chosen_moments_leave_with_what_their_scores_mean(library: Library, films: Path) -> None:
-    add(library, *films.glob("*.mp4"))
-    result = library.search("red")
+def test_chosen_moments_leave_with_what_their_scores_mean(shared: Library) -> None:
+    result = shared.search("red")
     chosen = [moment.best.segment.id for moment in result.moments[:2]]
-    findings = library.findings(result, library.calibrate(result), only=chosen)
+    findings = shared.findings(result, shared.calibrate(result), only=chosen)
     assert [finding.moment.best.segment.id for finding in findings] == chosen
-    assert library.findings(library.search("red"), only=chosen)[0].id == findings[0].id
-    table = pd.read_csv(BytesIO(library.export(findings, "csv")), keep_default_na=False)
+    assert shared.findings(shared.search("red"), only=chosen)[0].id == findings[0].id
+    table = pd.read_csv(BytesIO(shared.export(findings, "csv")), keep_default_na=False)
     levels = ["" if f.relevance is None else f.relevance.level for f in findings]
     assert table["relevance"].tolist() == levels
 
@@ -136,13 +139,10 @@ def test_a_sheet_escapes_what_it_shows_and_loads_nothing(library: Library, films
     assert "Moments for “red”" in page
 
 
-def test_a_question_with_a_picture_is_named_in_a_table_and_not_written_out(
-    library: Library, films: Path
-) -> None:
-    add(library, films / "red.mp4")
-    picture = library.frame(library.videos()[0].id, 1.0)
-    result = library.search(Recipe((Part.image(picture),)))
-    (row,) = pd.read_csv(BytesIO(library.export(result, "csv")))["recipe"].tolist()[:1]
+def test_a_question_with_a_picture_is_named_in_a_table_and_not_written_out(shared: Library) -> None:
+    picture = shared.frame(shared.videos()[0].id, 1.0)
+    result = shared.search(Recipe((Part.image(picture),)))
+    (row,) = pd.read_csv(BytesIO(shared.export(result, "csv")))["recipe"].tolist()[:1]
     assert len(row) < 300
 
 
@@ -274,9 +274,9 @@ def test_evidence_of_another_library_opens_with_its_videos_as_removed(
         assert shown(other.search(back.recipe)) == shown(result)
 
 
-def test_a_file_that_is_no_evidence_is_refused(library: Library) -> None:
+def test_a_file_that_is_no_evidence_is_refused(shared: Library) -> None:
     with pytest.raises(EvidenceError):
-        library.load(b"title,score\r\n")
+        shared.load(b"title,score\r\n")
 
 
 def test_a_search_that_cannot_be_made_again_is_said_and_the_rest_opens(
@@ -344,18 +344,16 @@ def test_moments_are_cut_from_files_and_addresses_and_a_removed_file_is_listed(
 
 
 def test_what_an_evidence_file_calls_a_file_of_this_server_is_not_cut(
-    library: Library, films: Path, tmp_path: Path
+    shared: Library, tmp_path: Path
 ) -> None:
-    add(library, films / "red.mp4")
-    (finding, *_) = library.findings(library.search("red"))
+    (finding, *_) = shared.findings(shared.search("red"))
     foreign = replace(finding.moment.video, id="foreign", removed=True)
     foreign_finding = replace(finding, moment=replace(finding.moment, video=foreign))
-    archive = library.cut_clips([foreign_finding], tmp_path / "clips.zip")
+    archive = shared.cut_clips([foreign_finding], tmp_path / "clips.zip")
     with ZipFile(archive) as zipped:
         assert zipped.namelist() == [PROBLEMS]
 
 
-def test_a_place_that_cannot_be_written_to_is_a_media_error(library: Library, films: Path) -> None:
-    add(library, films / "red.mp4")
+def test_a_place_that_cannot_be_written_to_is_a_media_error(shared: Library) -> None:
     with pytest.raises(MediaError):
-        library.cut_clips(library.findings(library.search("red")), Path("/proc/none/clips.zip"))
+        shared.cut_clips(shared.findings(shared.search("red")), Path("/proc/none/clips.zip"))

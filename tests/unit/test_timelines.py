@@ -250,9 +250,9 @@ def test_16384_moments_leave_at_once_and_read_back() -> None:
         frame_range(f.moment.start_offset_sec, f.moment.end_offset_sec, Fraction(30_000, 1001))
         for f in found
     ]
-    begun = time.perf_counter()
+    begun = time.process_time()
     edl, timeline = to_edl(found), to_otio(found)
-    assert time.perf_counter() - begun < 60
+    assert time.process_time() - begun < 60
     numbers = [line[:3] for line in edl.decode().splitlines() if line[:1].isdigit()]
     assert numbers == [f"{n % 999 + 1:03}" for n in range(16_384)]
     assert ranges(read_otio(timeline)) == expected
