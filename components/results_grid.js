@@ -41,6 +41,7 @@ class Grid {
     // What the page was asked and has not answered yet, and the number of the last of it.
     this.asked = [];
     this.number = 0;
+    this.drawing = null;
     this.detail = new Detail(this, this.part("details"), this.copyOf("picture"));
     this.extras = new Map();
     this.listen();
@@ -229,12 +230,22 @@ class Grid {
     return this.copyOf("strip");
   }
 
-  /** How the strip of a moment is drawn: what is marked on it, and the score that is its top. */
-  scaleFor(moment) {
+  /** Draws all strips that are filled: each video that becomes known may move their ground. */
+  drawStripsSoon() {
+    this.drawing ??= requestAnimationFrame(() => {
+      this.drawing = null;
+      const { ground } = this.heats;
+      for (const card of this.cards) card.drawStrip(ground);
+    });
+  }
+
+  /** How the strip of a moment is drawn: what is marked on it, and from where to where it reaches. */
+  scaleFor(moment, ground = this.heats.ground) {
     const others = this.moments.filter(({ id, video_id }) => {
       return video_id === moment.video_id && id !== moment.id;
     });
-    return { own: moment.spans, others: others.flatMap(({ spans }) => spans), top: this.data.top };
+    const [own, top] = [moment.spans, this.data.top];
+    return { own, others: others.flatMap(({ spans }) => spans), ground, top };
   }
 
   /** Says how long it took from the data to the end of the frame that shows the cards. */

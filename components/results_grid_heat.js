@@ -4,6 +4,8 @@
 const FETCHES_AT_ONCE = 2;
 // The least score is drawn this high, so that a strip is never empty where there is video.
 const LEAST_HEIGHT = 0.08;
+// Most segments answer no question: a tenth of all that are shown lie below the ground.
+const GROUND_SHARE = 0.1;
 // So far in from either end the words over a strip still stand inside it.
 const TIP_MARGIN = 0.14;
 const ABOUT_SEC = 0.05;
@@ -12,6 +14,7 @@ const ABOUT_SEC = 0.05;
 class Heats {
   constructor() {
     this.known = new Map();
+    this.loaded = new Map();
     this.waiting = [];
     this.running = 0;
   }
@@ -27,10 +30,18 @@ class Heats {
     return this.known.get(address);
   }
 
+  /** The score on which all strips stand, so that they can be compared. */
+  get ground() {
+    const scores = [...this.loaded.values()].flat().map(({ score }) => score);
+    return scores.sort((a, b) => a - b)[Math.floor(scores.length * GROUND_SHARE)] ?? 0;
+  }
+
   /** Forgets what is on the screen no more. */
   keep(addresses) {
     for (const address of this.known.keys()) {
-      if (!addresses.has(address)) this.known.delete(address);
+      if (addresses.has(address)) continue;
+      this.known.delete(address);
+      this.loaded.delete(address);
     }
     this.waiting = this.waiting.filter(({ address, give }) => addresses.has(address) || give([]));
   }
@@ -39,7 +50,9 @@ class Heats {
     if (this.running >= FETCHES_AT_ONCE || !this.waiting.length) return;
     const { address, give } = this.waiting.shift();
     this.running += 1;
-    give(await this.fetch(address));
+    const segments = await this.fetch(address);
+    if (this.known.has(address)) this.loaded.set(address, segments);
+    give(segments);
     this.running -= 1;
     this.fetchNext();
   }
@@ -95,19 +108,15 @@ class Strip {
     return this.element.querySelector(`.${name}`);
   }
 
-  /** Draws `segments`. `own` is the card's moment, `others` are further moments of the video, and
-   * `top` is the score that reaches the upper edge. */
-  show(segments, { own, others, top }) {
+  /** Draws `segments`. `own` is the card's moment, `others` are further moments of the video; scores
+   * reach from the `ground` to the `top`. */
+  show(segments, { own, others, ground, top }) {
     this.segments = segments;
     this.length = Math.max(0, ...segments.map(({ end }) => end));
     this.chosen = segments.find((segment) => overlap(segment, own)) ?? segments[0] ?? null;
-    const scores = segments.map(({ score }) => score).sort((a, b) => a - b);
-    // The lowest tenth is the ground: a black frame must not press all others to the top.
-    const floor = scores[Math.floor(scores.length / 10)] ?? 0;
-    const ceiling = Math.max(top, scores.at(-1) ?? top);
     const height = (score) => {
-      const share = ceiling > floor ? (score - floor) / (ceiling - floor) : 1;
-      return LEAST_HEIGHT + (1 - LEAST_HEIGHT) * Math.min(1, Math.max(0, share));
+      const share = top > ground ? clamp((score - ground) / (top - ground), 0, 1) : 1;
+      return LEAST_HEIGHT + (1 - LEAST_HEIGHT) * share;
     };
     const bars = { own: [], other: [], rest: [] };
     for (const segment of segments) {
