@@ -59,20 +59,17 @@ class Answer:
 
     `question` is what their buttons go on from, `name` tells answers apart whose ticks are not to
     be mixed. `moments` are those of the result as they are shown: similar ones may be folded.
-    `top_score` is that of the best one of all pages.
+    `findings` are all of them, to be taken away. `top_score` is that of the best one of all pages.
     """
 
     question: Asked
     name: Hashable
     result: SearchResult
     moments: tuple[Moment, ...]
+    findings: Sequence[Finding]
     why: Mapping[str, str] = field(default_factory=dict)
     calibration: Calibration | None = None
     top_score: float | None = None
-
-    def findings(self, library: Library) -> list[Finding]:
-        """All moments of the result, to be taken away."""
-        return library.findings(self.result, self.calibration)
 
 
 def show_answer(library: Library, recipe: Recipe) -> None:
@@ -101,10 +98,10 @@ def show_moments(library: Library, answer: Answer) -> None:
     """The moments of an answer and all that can be done with them."""
     st.session_state[_ON_SCREEN] = answer
     question, result, calibration = answer.question, answer.result, answer.calibration
-    findings = answer.findings(library)
+    findings = answer.findings
     marks = marks_of(library, question, result.moments)
     cut = _cut(calibration)
-    _bar(library, answer, findings, cut)
+    _bar(library, answer, cut)
     if question.marks:
         st.caption(sentence(agreement(question, result.moments, marks)))
     if cut is not None and result.moments[0].rank > cut.after:
@@ -185,6 +182,7 @@ def _searched(library: Library, recipe: Recipe, question: Asked) -> Answer:
         name=(recipe, question.filters),
         result=replace(result, timings=timings),
         moments=tuple(moments),
+        findings=library.findings(result, calibration),
         why=library.why(result),
         calibration=calibration,
         top_score=best[0].score if best else None,
@@ -261,7 +259,7 @@ def _culprits(
     return found
 
 
-def _bar(library: Library, answer: Answer, findings: Sequence[Finding], cut: Cut | None) -> None:
+def _bar(library: Library, answer: Answer, cut: Cut | None) -> None:
     """What is shown or selected, how it is laid out, and the way out."""
     ticked = selected(answer.name)
     with st.container(
@@ -272,7 +270,7 @@ def _bar(library: Library, answer: Answer, findings: Sequence[Finding], cut: Cut
     ):
         if not ticked:
             st.caption(_span(answer.question, answer.result).capitalize(), width="content")
-        selection_bar(library, answer.name, findings, cut)
+        selection_bar(library, answer.name, answer.findings, cut)
         st.space("stretch")
         with st.container(
             horizontal=True,
@@ -282,7 +280,7 @@ def _bar(library: Library, answer: Answer, findings: Sequence[Finding], cut: Cut
             key="search_view",
         ):
             _view_control(library)
-        out = ticked or findings
+        out = ticked or answer.findings
         what = what_is_exported(out, cut, selected=bool(ticked))
         export_menu(library, out, what=what, key="search_export")
 
@@ -349,10 +347,11 @@ def _do(library: Library, answer: Answer, event: GridEvent) -> None:
             of_video = replace(question.filters, video_ids=(moment.video.id,))
             begin(library, question.filtered(of_video).by_video(False))
         case "select":
-            known = [*selected(answer.name), *answer.findings(library)]
-            select(answer.name, [f for f in known if _card_of(f) in event.segment_ids])
+            known = (*selected(answer.name), *answer.findings)
+            ticked = [finding for finding in known if _card_of(finding) in event.segment_ids]
+            select(answer.name, ticked, answer.findings)
         case "basket":
-            for finding in answer.findings(library):
+            for finding in answer.findings:
                 if _card_of(finding) == segment_id:
                     _turn_over(library, finding)
 

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
 from components import resources
+from components.answer import Answer, show_moments
+from components.asked import Asked
 from components.export_menu import export_menu
 from components.feedback import errors_shown, show_error
 from components.format import clock, count
+from components.instead import back_to_search, show_instead
+from components.query_state import asked
 from components.recipe_chips import literal
-from core import Finding, Library, SeekpointError
+from core import Filters, Finding, Library, Recipe, SearchResult, SeekpointError
 
 _PER_PAGE = 10
 _PAGE, _TAKEN_OUT, _CLEARING = "basket_page", "basket_taken_out", "basket_clearing"
+
+
+class ShownBasket:
+    """Says that the basket is shown in place of a search."""
 
 
 def basket_button(library: Library) -> None:
@@ -58,6 +67,37 @@ def basket(library: Library) -> None:
             st.pagination(pages, key=_PAGE)
 
 
+def show_basket(library: Library) -> None:
+    """The moments of the basket with their players, as if they were an answer."""
+    with errors_shown():
+        items = library.basket.items()
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        st.subheader("Basket", anchor=False, width="content")
+        st.button(
+            "Close",
+            key="basket_close",
+            icon=":material/close:",
+            type="tertiary",
+            on_click=back_to_search,
+        )
+    if not items:
+        st.markdown("The basket is empty.")
+        return
+    moments = tuple(replace(item.moment, rank=place) for place, item in enumerate(items, start=1))
+    show_moments(
+        library,
+        Answer(
+            question=Asked(layout=asked().layout),
+            name="basket",
+            result=SearchResult((), moments, Recipe(()), Filters(), ""),
+            moments=moments,
+            findings=items,
+        ),
+    )
+
+
 def _head(library: Library, items: Sequence[Finding]) -> None:
     seconds = sum(i.moment.end_offset_sec - i.moment.start_offset_sec for i in items)
     total = f"{count(len(items), 'moment')}, {clock(seconds)} in all"
@@ -66,8 +106,15 @@ def _head(library: Library, items: Sequence[Finding]) -> None:
     ):
         st.caption(total, width="content")
         with st.container(horizontal=True, width="content", gap="small"):
-            what = "All of the basket" if len(items) > 1 else "The moment in the basket"
-            export_menu(library, items, what=what, key="basket_export")
+            if st.button(
+                "Show",
+                key="basket_show",
+                icon=":material/play_circle:",
+                on_click=show_instead,
+                args=(ShownBasket(),),
+            ):
+                st.rerun()  # the whole page, which closes the dialog
+            export_menu(library, items, what="All of the basket", key="basket_export")
             st.button(
                 "Clear",
                 key="basket_clear",

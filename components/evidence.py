@@ -10,22 +10,21 @@ from components.answer import Answer, show_moments
 from components.asked import Asked
 from components.feedback import show_error
 from components.format import count
-from components.query_state import asked, begin, widget_key
+from components.instead import back_to_search, show_instead
+from components.query_state import asked, begin
 from components.recipe_chips import recipe_name
 from core import Library, SearchResult, SeekpointError
 
-_OPENED, _REFUSED, _UPLOAD = "evidence_opened", "evidence_refused", "evidence_upload"
+_REFUSED, _UPLOAD = "evidence_refused", "evidence_upload"
 _MOST_MB = 200
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
-    """A file that is shown in place of a search, until something is asked: `during` names the round
-    of the form in which it was opened."""
+class OpenedEvidence:
+    """The content of a file of this name."""
 
     name: str
     result: SearchResult
-    during: str
 
 
 def open_evidence(library: Library) -> None:
@@ -46,14 +45,8 @@ def open_evidence(library: Library) -> None:
         st.rerun()  # the whole page, which closes the dialog
 
 
-def evidence_is_open() -> bool:
-    opened: _Opened | None = st.session_state.get(_OPENED)
-    return opened is not None and opened.during == _now()
-
-
-def show_evidence(library: Library) -> None:
+def show_evidence(library: Library, opened: OpenedEvidence) -> None:
     """What differs today, a way back, and the moments as they were found."""
-    opened: _Opened = st.session_state[_OPENED]
     result = opened.result
     with st.container(border=True, gap="small", key="search_evidence"):
         with st.container(
@@ -74,7 +67,7 @@ def show_evidence(library: Library) -> None:
                     key="evidence_close",
                     icon=":material/close:",
                     type="tertiary",
-                    on_click=close_evidence,
+                    on_click=back_to_search,
                 )
         st.text(_what_it_is(library, opened))
         for note in result.notes:
@@ -86,11 +79,7 @@ def show_evidence(library: Library) -> None:
                 "Nothing differs: the videos, the model and what the search finds are the same."
             )
     if result.moments:
-        show_moments(library, _answer(opened))
-
-
-def close_evidence() -> None:
-    st.session_state.pop(_OPENED, None)
+        show_moments(library, _answer(library, opened))
 
 
 def _take(library: Library) -> None:
@@ -104,10 +93,10 @@ def _take(library: Library) -> None:
     except SeekpointError as error:
         state[_REFUSED] = error
     else:
-        state[_OPENED] = _Opened(upload.name, result, _now())
+        show_instead(OpenedEvidence(upload.name, result))
 
 
-def _answer(opened: _Opened) -> Answer:
+def _answer(library: Library, opened: OpenedEvidence) -> Answer:
     result = opened.result
     question = Asked.of(result.recipe, result.filters) if result.recipe.parts else Asked()
     return Answer(
@@ -115,16 +104,13 @@ def _answer(opened: _Opened) -> Answer:
         name=("evidence", opened.name, result.moments),
         result=result,
         moments=result.moments,
+        findings=library.findings(result),
     )
 
 
-def _what_it_is(library: Library, opened: _Opened) -> str:
+def _what_it_is(library: Library, opened: OpenedEvidence) -> str:
     result = opened.result
     said = f"{opened.name}: {count(len(result.moments), 'moment')}"
     if result.recipe.parts:
         said += f" found with {recipe_name(library, result.recipe)}"
     return f"{said}, by the model {result.model}." if result.model else f"{said}."
-
-
-def _now() -> str:
-    return widget_key("evidence")

@@ -18,11 +18,15 @@ def selected(answer: Hashable) -> Sequence[Finding]:
     return findings if of == answer else ()
 
 
-def select(answer: Hashable, findings: Iterable[Finding]) -> None:
-    """Ticks these moments of an answer and no others."""
-    each_once = {finding.id: finding for finding in findings}
-    best_first = sorted(each_once.values(), key=lambda finding: finding.moment.rank)
-    st.session_state[_SELECTED] = (answer, tuple(best_first))
+def select(answer: Hashable, findings: Iterable[Finding], shown: Sequence[Finding]) -> None:
+    """Ticks these moments of an answer and no others. Those of the page keep the order in which
+    they are `shown`, as moments of many searches have ranks that say nothing together."""
+    ticked = {finding.id: finding for finding in findings}
+    here = [finding for finding in shown if ticked.pop(finding.id, None)]
+    elsewhere = sorted(ticked.values(), key=_rank)
+    first = _rank(shown[0]) if shown else 0
+    before = [finding for finding in elsewhere if _rank(finding) < first]
+    st.session_state[_SELECTED] = (answer, (*before, *here, *elsewhere[len(before) :]))
 
 
 def selection_bar(
@@ -47,7 +51,7 @@ def selection_bar(
             type="tertiary",
             icon=":material/close:",
             on_click=select,
-            args=(answer, ()),
+            args=(answer, (), shown),
         )
     if any(finding.id not in ids for finding in above):
         st.button(
@@ -56,7 +60,7 @@ def selection_bar(
             type="tertiary",
             icon=":material/select_all:",
             on_click=select,
-            args=(answer, [*ticked, *above]),
+            args=(answer, [*ticked, *above], shown),
         )
 
 
@@ -68,3 +72,7 @@ def keep(library: Library, findings: Sequence[Finding]) -> None:
     if there:
         said.append(f"{there:,} {'was' if there == 1 else 'were'} there already")
     st.toast(", ".join(said), icon=":material/bookmark:")
+
+
+def _rank(finding: Finding) -> int:
+    return finding.moment.rank

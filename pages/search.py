@@ -6,11 +6,12 @@ import streamlit as st
 
 import samples
 from components.answer import show_answer, take_events
-from components.basket import basket_button
+from components.basket import ShownBasket, basket_button, show_basket
 from components.browser import browser
 from components.clips import clips
-from components.evidence import evidence_is_open, show_evidence
+from components.evidence import OpenedEvidence, show_evidence
 from components.feedback import errors_shown, opened_library, show_error
+from components.instead import shown_instead
 from components.job_list import failures, ingest_progress
 from components.query_form import (
     add_picture,
@@ -116,9 +117,13 @@ if not library.videos():
 _form(library)
 ingest_progress(library)
 clips(library)
-if evidence_is_open():
-    show_evidence(library)
-    st.stop()
+match shown_instead():
+    case OpenedEvidence() as opened:
+        show_evidence(library, opened)
+        st.stop()
+    case ShownBasket():
+        show_basket(library)
+        st.stop()
 with errors_shown():
     recipe = asked().recipe()
 if recipe is None:

@@ -316,6 +316,29 @@ def test_the_basket_is_cleared_only_after_a_question(library: Library) -> None:
     assert len(library.basket.items()) == 3
 
 
+def test_the_basket_is_shown_with_players_until_something_is_asked(library: Library) -> None:
+    for text in (IN_IT, "a blue wall"):
+        library.basket.add(library.findings(library.search(text, limit=2)))
+    kept = [item.moment.best.segment.id for item in library.basket.items()]
+    app = ask(open_page(), NOT_IN_IT)
+    app.button(key="search_basket").click().run()
+    app.button(key="basket_show").click().run()
+    assert [heading.value for heading in app.subheader] == ["Basket"]
+    assert ids(app) == kept
+    assert all(card["kept"] for card in cards(app))
+    do(app, "select", kept[3], kept[0])
+    assert grid(app)["selected"] == [kept[0], kept[3]]
+    do(app, "basket", kept[1])
+    assert ids(app) == [kept[0], *kept[2:]]
+    app.button(key="basket_close").click().run()
+    assert [heading.value for heading in app.subheader] == ["Not in the archive"]
+    app.button(key="search_basket").click().run()
+    app.button(key="basket_show").click().run()
+    ask(app, IN_IT)
+    assert not app.subheader
+    assert not app.exception
+
+
 def test_a_full_basket_is_shown_in_pages(library: Library) -> None:
     library.basket.add(library.findings(library.search(IN_IT, limit=24)))
     app = AppTest.from_function(basket_page).run()
