@@ -41,7 +41,6 @@ class Grid {
     // What the page was asked and has not answered yet, and the number of the last of it.
     this.asked = [];
     this.number = 0;
-    this.drawing = null;
     this.detail = new Detail(this, this.part("details"), this.copyOf("picture"));
     this.extras = new Map();
     this.listen();
@@ -141,7 +140,8 @@ class Grid {
     for (const { element, moment } of this.cards) {
       if (above && moment.below) cutLine();
       const key = `${moment.video_id} ${moment.below}`;
-      if (grouped && key !== group) {
+      // A similar one stands beside its card, whatever video it is of.
+      if (grouped && !moment.is_similar && key !== group) {
         elements.push(this.showGroup(extra(key, () => this.newGroup()), moment));
         group = key;
       }
@@ -230,22 +230,12 @@ class Grid {
     return this.copyOf("strip");
   }
 
-  /** Draws all strips that are filled: each video that becomes known may move their ground. */
-  drawStripsSoon() {
-    this.drawing ??= requestAnimationFrame(() => {
-      this.drawing = null;
-      const { ground } = this.heats;
-      for (const card of this.cards) card.drawStrip(ground);
-    });
-  }
-
-  /** How the strip of a moment is drawn: what is marked on it, and from where to where it reaches. */
-  scaleFor(moment, ground = this.heats.ground) {
+  /** How the strip of a moment is drawn: what is marked on it, and the score that is its top. */
+  scaleFor(moment) {
     const others = this.moments.filter(({ id, video_id }) => {
       return video_id === moment.video_id && id !== moment.id;
     });
-    const [own, top] = [moment.spans, this.data.top];
-    return { own, others: others.flatMap(({ spans }) => spans), ground, top };
+    return { own: moment.spans, others: others.flatMap(({ spans }) => spans), top: this.data.top };
   }
 
   /** Says how long it took from the data to the end of the frame that shows the cards. */

@@ -9,7 +9,6 @@ class Card extends Stage {
     this.hovered = false;
     this.hover = 0;
     this.glide = null;
-    this.filled = null;
     this.strip = new Strip(this.part("strip"), (segment) => this.playSegment(segment));
     this.halves.forEach((half, at) => half.addEventListener("click", () => this.play(at)));
     this.part("fold").addEventListener("click", () => grid.toggleFold(this));
@@ -89,10 +88,7 @@ class Card extends Stage {
     this.part("strip").hidden = !heat;
     this.part("strip").setAttribute("aria-label", `Scores of all of ${title}`);
     if (!heat) return;
-    if (heat !== before) {
-      this.filled = null;
-      this.strip.clear();
-    }
+    if (heat !== before) this.strip.clear();
     // Watched anew: a card that is in view already is reported again.
     this.grid.views.unobserve(this.element);
     this.grid.views.observe(this.element);
@@ -101,13 +97,7 @@ class Card extends Stage {
   async fillStrip() {
     const { heat } = this.moment;
     const segments = await this.segments;
-    if (this.moment.heat !== heat) return;
-    this.filled = segments;
-    this.grid.drawStripsSoon();
-  }
-
-  drawStrip(ground) {
-    if (this.filled) this.strip.show(this.filled, this.grid.scaleFor(this.moment, ground));
+    if (this.moment.heat === heat) this.strip.show(segments, this.grid.scaleFor(this.moment));
   }
 
   /** Fills the bars up to a fraction of half `at`; nothing is playing when that is -1. */

@@ -100,6 +100,7 @@ class Detail extends Stage {
     });
     this.part("strips").replaceChildren(
       ...this.strips.flatMap(({ element }, at) => {
+        if (!this.options[at]) return [element];
         const name = document.createElement("span");
         name.textContent = this.options[at];
         return [name, element];

@@ -4,8 +4,8 @@
 const FETCHES_AT_ONCE = 2;
 // The least score is drawn this high, so that a strip is never empty where there is video.
 const LEAST_HEIGHT = 0.08;
-// Most segments answer no question: a tenth of all that are shown lie below the ground.
-const GROUND_SHARE = 0.1;
+// The scores of one question lie close together: raised to this power, what stands out is seen.
+const CONTRAST = 3;
 // So far in from either end the words over a strip still stand inside it.
 const TIP_MARGIN = 0.14;
 const ABOUT_SEC = 0.05;
@@ -14,7 +14,6 @@ const ABOUT_SEC = 0.05;
 class Heats {
   constructor() {
     this.known = new Map();
-    this.loaded = new Map();
     this.waiting = [];
     this.running = 0;
   }
@@ -30,18 +29,10 @@ class Heats {
     return this.known.get(address);
   }
 
-  /** The score on which all strips stand, so that they can be compared. */
-  get ground() {
-    const scores = [...this.loaded.values()].flat().map(({ score }) => score);
-    return scores.sort((a, b) => a - b)[Math.floor(scores.length * GROUND_SHARE)] ?? 0;
-  }
-
   /** Forgets what is on the screen no more. */
   keep(addresses) {
     for (const address of this.known.keys()) {
-      if (addresses.has(address)) continue;
-      this.known.delete(address);
-      this.loaded.delete(address);
+      if (!addresses.has(address)) this.known.delete(address);
     }
     this.waiting = this.waiting.filter(({ address, give }) => addresses.has(address) || give([]));
   }
@@ -50,9 +41,7 @@ class Heats {
     if (this.running >= FETCHES_AT_ONCE || !this.waiting.length) return;
     const { address, give } = this.waiting.shift();
     this.running += 1;
-    const segments = await this.fetch(address);
-    if (this.known.has(address)) this.loaded.set(address, segments);
-    give(segments);
+    give(await this.fetch(address));
     this.running -= 1;
     this.fetchNext();
   }
@@ -108,14 +97,14 @@ class Strip {
     return this.element.querySelector(`.${name}`);
   }
 
-  /** Draws `segments`. `own` is the card's moment, `others` are further moments of the video; scores
-   * reach from the `ground` to the `top`. */
-  show(segments, { own, others, ground, top }) {
+  /** Draws `segments`. `own` is the card's moment, `others` are further moments of the video, and
+   * `top` is the score that reaches the upper edge, the same for all strips of an answer. */
+  show(segments, { own, others, top }) {
     this.segments = segments;
     this.length = Math.max(0, ...segments.map(({ end }) => end));
     this.chosen = segments.find((segment) => overlap(segment, own)) ?? segments[0] ?? null;
     const height = (score) => {
-      const share = top > ground ? clamp((score - ground) / (top - ground), 0, 1) : 1;
+      const share = top > 0 ? clamp(score / top, 0, 1) ** CONTRAST : 0;
       return LEAST_HEIGHT + (1 - LEAST_HEIGHT) * share;
     };
     const bars = { own: [], other: [], rest: [] };
