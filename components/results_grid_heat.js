@@ -99,8 +99,12 @@ class Strip {
 
   /** Draws `segments`. `own` is the card's moment, `others` are further moments of the video, and
    * `top` is the score that reaches the upper edge, the same for all strips of an answer. */
-  show(segments, { own, others, top }) {
+  show(segments, scale) {
+    const drawn = JSON.stringify(scale);
+    if (segments === this.segments && drawn === this.drawn) return;
+    const { own, others, top } = scale;
     this.segments = segments;
+    this.drawn = drawn;
     this.length = Math.max(0, ...segments.map(({ end }) => end));
     this.chosen = segments.find((segment) => overlap(segment, own)) ?? segments[0] ?? null;
     const height = (score) => {
@@ -120,7 +124,6 @@ class Strip {
       this.part(kind).setAttribute("d", paths.join(""));
     }
     this.element.dataset.heat = segments.length ? "ready" : "none";
-    this.element.setAttribute("aria-valuemin", 1);
     this.element.setAttribute("aria-valuemax", Math.max(1, segments.length));
     this.tell();
   }
@@ -130,6 +133,7 @@ class Strip {
     this.chosen = null;
     for (const kind of ["own", "other", "rest"]) this.part(kind).removeAttribute("d");
     this.element.dataset.heat = "waiting";
+    this.tell();
   }
 
   bar({ start, end }, height) {
@@ -203,16 +207,11 @@ function points(score) {
   return score.toFixed(2).replace(/^-(0\.0+)$/, "$1");
 }
 
-/** Seconds as m:ss or h:mm:ss, cut down as a player does, with tenths where they are wanted. */
-function clock(seconds, tenths = false) {
-  const milliseconds = Math.round(seconds * 1000);
-  const [hours, minutes, rest] = [
-    Math.floor(milliseconds / 3_600_000),
-    Math.floor(milliseconds / 60_000) % 60,
-    Math.floor(milliseconds / 1000) % 60,
-  ];
-  const text = hours
-    ? `${hours}:${String(minutes).padStart(2, "0")}:${String(rest).padStart(2, "0")}`
-    : `${minutes}:${String(rest).padStart(2, "0")}`;
-  return tenths ? `${text}.${Math.floor((milliseconds % 1000) / 100)}` : text;
+/** Seconds as m:ss or h:mm:ss, cut down as a player does. */
+function clock(seconds) {
+  // Rounded first, so that 11.9999999 is 0:12.
+  const whole = Math.floor(Math.round(seconds * 1000) / 1000);
+  const two = (number) => String(number).padStart(2, "0");
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }

@@ -131,6 +131,10 @@ def test_a_strip_is_walked_by_arrows_and_played_by_enter(page: Page, grid: str) 
     page.keyboard.press("End")
     page.keyboard.press("ArrowLeft")
     expect(strip).to_have_attribute("aria-valuetext", re.compile("^0:54 to 0:57, score 0"))
+    page.keyboard.press("x")  # the page answers, and the place is kept
+    expect_asked(page, f"select: {SECOND}")
+    expect(strip).to_be_focused()
+    expect(strip).to_have_attribute("aria-valuetext", re.compile("^0:54 to 0:57, score 0"))
     page.keyboard.press("Enter")
     expect_state(card, "playing")
     assert 54 <= current_time(card) < 57
