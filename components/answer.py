@@ -47,7 +47,7 @@ from core import (
 
 logger = logging.getLogger(__name__)
 
-_KEPT, _ON_SCREEN = "search_kept", "search_on_screen"
+_KEPT, _FIRST, _ON_SCREEN = "search_kept", "search_first_page", "search_on_screen"
 # What can be done only while the video is there; the basket takes its moments all the same.
 _OF_THE_VIDEO = {"similar", "unlike", "liked", "disliked", "frame", "more_of_video"}
 _VIEWS: Mapping[Layout, str] = {"cards": "Cards", "table": "Table"}
@@ -139,14 +139,7 @@ def take_events(library: Library) -> None:
 def _search(library: Library, recipe: Recipe, question: Asked) -> Answer:
     """The answer, with why each moment is in it and what its score means; kept for redraws of the
     same search."""
-    key = (
-        recipe,
-        question.filters,
-        question.limit,
-        question.page,
-        question.grouped,
-        library.version,
-    )
+    key = (*_pages(library, recipe, question), question.page)
     if st.session_state.get(_KEPT, (None,))[0] != key:
         try:
             with st.spinner("Searching"):
@@ -163,20 +156,23 @@ def _search(library: Library, recipe: Recipe, question: Asked) -> Answer:
     return replace(answer, question=question)
 
 
+def _pages(library: Library, recipe: Recipe, question: Asked) -> tuple[Hashable, ...]:
+    """Stays the same through the pages of one answer."""
+    return (recipe, question.filters, question.limit, question.grouped, library.version)
+
+
 def _searched(library: Library, recipe: Recipe, question: Asked) -> Answer:
-    result = library.search(
-        recipe,
-        filters=question.filters,
-        limit=question.limit,
-        offset=(question.page - 1) * question.limit,
-        per_video=question.per_video,
-    )
+    result = _page(library, recipe, question)
     # A moment that looks like one of another video would leave its own.
     moments = result.moments if question.grouped else library.fold(result.moments)
     begun = time.perf_counter()
     calibration = _calibrated(library, result)
     timings = {**result.timings, "calibrate": time.perf_counter() - begun}
-    best = result.moments if question.page == 1 else _best(library, recipe, question.filters)
+    if question.page == 1:
+        _keep_first(library, question, result, calibration)
+    top_score, cut = _first_page(library, recipe, question)
+    if calibration is not None and cut is not None:
+        calibration = replace(calibration, cut=cut)
     return Answer(
         question=question,
         name=(recipe, question.filters),
@@ -185,12 +181,39 @@ def _searched(library: Library, recipe: Recipe, question: Asked) -> Answer:
         findings=library.findings(result, calibration),
         why=library.why(result),
         calibration=calibration,
-        top_score=best[0].score if best else None,
+        top_score=top_score,
     )
 
 
-def _best(library: Library, recipe: Recipe, filters: Filters) -> tuple[Moment, ...]:
-    return library.search(recipe, filters=filters, limit=1).moments
+def _page(library: Library, recipe: Recipe, question: Asked) -> SearchResult:
+    return library.search(
+        recipe,
+        filters=question.filters,
+        limit=question.limit,
+        offset=(question.page - 1) * question.limit,
+        per_video=question.per_video,
+    )
+
+
+def _first_page(
+    library: Library, recipe: Recipe, question: Asked
+) -> tuple[float | None, Cut | None]:
+    """The best score of an answer and where its first page says that it ends: on later pages both
+    are the same, though these would say otherwise by themselves."""
+    pages = _pages(library, recipe, question)
+    if st.session_state.get(_FIRST, (None,))[0] != pages:
+        first = _page(library, recipe, question.at(1))
+        _keep_first(library, question, first, _calibrated(library, first))
+    _, top_score, cut = st.session_state[_FIRST]
+    return top_score, cut
+
+
+def _keep_first(
+    library: Library, question: Asked, first: SearchResult, calibration: Calibration | None
+) -> None:
+    pages = _pages(library, first.recipe, question)
+    top_score = first.moments[0].score if first.moments else None
+    st.session_state[_FIRST] = (pages, top_score, calibration.cut if calibration else None)
 
 
 def _calibrated(library: Library, result: SearchResult) -> Calibration | None:

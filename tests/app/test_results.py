@@ -147,6 +147,17 @@ def test_moments_of_a_page_that_is_all_below_the_cut_are_shown_and_said_to_be(
     assert cards(app)
 
 
+def test_all_pages_have_the_cut_and_the_best_score_of_the_first(library: Library) -> None:
+    walked = ask(open_page(), IN_IT)
+    first = grid(walked)
+    labelled(walked, "Next").click().run()
+    opened = open_page(q=IN_IT, page="2")
+    assert grid(walked)["top"] == grid(opened)["top"] == first["top"]
+    reason = first["cut"]["label"].partition(": ")[2]
+    for app in (walked, opened):
+        assert f"All moments of this page are below the cut: {reason}." in texts(app)
+
+
 def test_what_is_not_in_the_archive_is_reported_over_the_nearest_misses(library: Library) -> None:
     app = ask(open_page(), NOT_IN_IT)
     (heading,) = app.subheader

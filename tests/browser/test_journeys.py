@@ -113,7 +113,9 @@ def test_more_like_this_starts_a_search_that_its_address_repeats(
     page.wait_for_function("new URL(location.href).searchParams.has('like')")
     expect(search_box(page)).to_have_value("")
     expect(chip(page, f"{title}, ")).to_be_visible()
-    expect(page.get_by_test_id("moment").first).to_have_accessible_name(re.compile("score 1.00$"))
+    expect(page.get_by_test_id("moment").first).to_have_accessible_name(
+        re.compile(r"score 1\.00\b")
+    )
     first = page.get_by_test_id("moment").first.get_attribute("data-video-id")
     again = context.new_page()
     again.goto(page.evaluate("location.href"))
@@ -135,7 +137,8 @@ def test_a_cold_deep_link_shows_the_frame_and_its_page(tmp_path: Path, page: Pag
 def test_the_address_alone_restores_a_typed_search(sampled: Server, page: Page) -> None:
     page.goto(f"{sampled.url}/?q=skyscrapers+at+night&n=12")
     expect(search_box(page)).to_have_value("skyscrapers at night")
-    expect(page.get_by_test_id("moment")).to_have_count(12)
+    expect(page.get_by_test_id("moment").first).to_be_visible()
+    expect(page.get_by_text("Moments 1 to 12", exact=True)).to_be_visible()
 
 
 def test_back_and_the_menu_both_lead_to_the_search_that_was_left(
@@ -166,6 +169,7 @@ def test_a_suggestion_is_searched_with_one_click(sampled: Server, page: Page) ->
     [
         ("", "How to ask"),
         ("?q=a+rocket+taking+off", "drawn in"),
+        ("?q=a+submarine&view=table&by=video", "Not in the archive"),
         ("library", "Rocket leaves the launch pad"),
         ("status", "Versions"),
     ],
@@ -244,6 +248,7 @@ def test_filters_from_the_address_stand_in_the_form_when_it_is_opened(
     chip(page, title).click()
     page.wait_for_function("!new URL(location.href).searchParams.has('video')")
     settled(page)
+    page.get_by_role("button", name="below the cut").click()
     titles = page.get_by_test_id("moment").evaluate_all("all => all.map(c => c.dataset.videoId)")
     assert len(set(titles)) > 1
 
