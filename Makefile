@@ -39,6 +39,7 @@ bench: $(DEV) chromium ## print every figure of the README
 	$(BIN)/python -m benchmarks.local_embedder
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.upload
+	$(BIN)/python -m benchmarks.page
 	$(BIN)/python -m benchmarks.rerank
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.fresh
