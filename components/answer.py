@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -126,6 +127,26 @@ def show_moments(library: Library, answer: Answer) -> None:
         layout=asked().layout,
         grouped=asked().grouped,
     )
+
+
+def show_in_pages(library: Library, answer: Answer, *, key: str) -> None:
+    """The moments of an answer that is all there, however many they are, page by page."""
+    per_page = asked().limit
+    pages = math.ceil(len(answer.moments) / per_page)
+    page = min(pages, st.session_state.get(key, 1))
+    here = slice((page - 1) * per_page, page * per_page)
+    moments = answer.moments[here]
+    shown = replace(
+        answer,
+        question=answer.question.at(page, per_page),
+        result=replace(answer.result, moments=moments),
+        moments=moments,
+        findings=answer.findings[here],
+    )
+    show_moments(library, shown)
+    if pages > 1:
+        with st.container(horizontal_alignment="center"):
+            st.pagination(pages, key=key)
 
 
 def take_events(library: Library) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import streamlit as st
 
 from components import resources
-from components.answer import Answer, show_moments
+from components.answer import Answer, show_in_pages
 from components.asked import Asked
 from components.export_menu import export_menu
 from components.feedback import errors_shown, show_error
@@ -86,7 +86,7 @@ def show_basket(library: Library) -> None:
         st.markdown("The basket is empty.")
         return
     moments = tuple(replace(item.moment, rank=place) for place, item in enumerate(items, start=1))
-    show_moments(
+    show_in_pages(
         library,
         Answer(
             question=Asked(layout=asked().layout),
@@ -95,6 +95,7 @@ def show_basket(library: Library) -> None:
             moments=moments,
             findings=items,
         ),
+        key="basket_shown_page",
     )
 
 

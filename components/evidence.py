@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from components.answer import Answer, show_moments
+from components.answer import Answer, show_in_pages
 from components.asked import Asked
 from components.feedback import show_error
 from components.format import count
@@ -15,7 +15,7 @@ from components.query_state import asked, begin
 from components.recipe_chips import recipe_name
 from core import Library, SearchResult, SeekpointError
 
-_REFUSED, _UPLOAD = "evidence_refused", "evidence_upload"
+_REFUSED, _UPLOAD, _PAGE = "evidence_refused", "evidence_upload", "evidence_page"
 _MOST_MB = 200
 
 
@@ -79,7 +79,7 @@ def show_evidence(library: Library, opened: OpenedEvidence) -> None:
                 "Nothing differs: the videos, the model and what the search finds are the same."
             )
     if result.moments:
-        show_moments(library, _answer(library, opened))
+        show_in_pages(library, _answer(library, opened), key=_PAGE)
 
 
 def _take(library: Library) -> None:
@@ -93,6 +93,7 @@ def _take(library: Library) -> None:
     except SeekpointError as error:
         state[_REFUSED] = error
     else:
+        state.pop(_PAGE, None)
         show_instead(OpenedEvidence(upload.name, result))
 
 

@@ -350,6 +350,24 @@ def test_the_basket_is_shown_with_players_until_something_is_asked(library: Libr
     assert not app.exception
 
 
+def test_many_moments_of_evidence_are_shown_in_pages_and_ticked_through_them(
+    library: Library,
+) -> None:
+    exported = library.search(IN_IT, limit=30)
+    app = open_file(open_page(), library.export(exported, "json"))
+    wanted = [moment.best.segment.id for moment in exported.moments]
+    assert ids(app) == wanted[:24]
+    do(app, "select", wanted[20])
+    app.session_state["evidence_page"] = 2
+    app.run()
+    assert ids(app) == wanted[24:]
+    assert "Moments 25 to 30" not in texts(app)
+    do(app, "select", wanted[20], wanted[27])
+    assert grid(app)["selected"] == [wanted[20], wanted[27]]
+    app.button(key="search_selection_clear").click().run()
+    assert "Moments 25 to 30" in texts(app)
+
+
 def test_a_full_basket_is_shown_in_pages(library: Library) -> None:
     library.basket.add(library.findings(library.search(IN_IT, limit=24)))
     app = AppTest.from_function(basket_page).run()
