@@ -17,11 +17,11 @@ def not_in_the_archive(library: Library, result: SearchResult, calibration: Cali
     searched = calibration.searched
     filters = [label for label, _ in filter_chips(library, result.filters)]
     with st.container(border=True, gap="small", key="search_verdict"):
-        st.subheader("Not in the archive", anchor=False)
+        st.subheader("Probably not in the archive", anchor=False)
         st.markdown(
-            "Nothing that was searched answers this better than chance would. Other words, a "
-            f"picture of it{', or fewer filters' if filters else ', or videos still to be added'} "
-            "may find it."
+            "Nothing that was searched answers this better than chance would, though the nearest "
+            "misses may hold it all the same. Other words, a picture of it"
+            f"{', or fewer filters' if filters else ', or videos still to be added'} may find it."
         )
         with st.container(gap="xxsmall"):
             _fact("Searched", what_was_searched(searched))

@@ -135,7 +135,7 @@ def test_every_card_says_what_its_score_means_and_a_line_where_the_answer_ends(
     assert [card["below"] for card in shown] == sorted(card["below"] for card in shown)
     assert shown[-1]["below"]
     assert "below the cut" in grid(app)["cut"]["label"]
-    assert "Not in the archive" not in [heading.value for heading in app.subheader]
+    assert "Probably not in the archive" not in [heading.value for heading in app.subheader]
 
 
 def test_moments_of_a_page_that_is_all_below_the_cut_are_shown_and_said_to_be(
@@ -161,7 +161,7 @@ def test_all_pages_have_the_cut_and_the_best_score_of_the_first(library: Library
 def test_what_is_not_in_the_archive_is_reported_over_the_nearest_misses(library: Library) -> None:
     app = ask(open_page(), NOT_IN_IT)
     (heading,) = app.subheader
-    assert heading.value == "Not in the archive"
+    assert heading.value == "Probably not in the archive"
     said = texts(app)
     assert "2 videos, 2:08 in all, 64 segments" in said
     assert "\nPicture\n" in said
@@ -342,7 +342,7 @@ def test_the_basket_is_shown_with_players_until_something_is_asked(library: Libr
     do(app, "basket", kept[1])
     assert ids(app) == [kept[0], *kept[2:]]
     app.button(key="basket_close").click().run()
-    assert [heading.value for heading in app.subheader] == ["Not in the archive"]
+    assert [heading.value for heading in app.subheader] == ["Probably not in the archive"]
     app.button(key="search_basket").click().run()
     app.button(key="basket_show").click().run()
     ask(app, IN_IT)
@@ -426,7 +426,7 @@ def test_evidence_opens_with_the_same_moments_scores_and_order(library: Library)
     assert "Nothing differs" in said
     app.button(key="evidence_close").click().run()
     assert not shows_evidence(app)
-    assert "Not in the archive" in [heading.value for heading in app.subheader]
+    assert "Probably not in the archive" in [heading.value for heading in app.subheader]
 
 
 def test_evidence_makes_way_for_the_next_question_or_for_its_own(library: Library) -> None:
