@@ -299,6 +299,8 @@ def test_moments_are_ticked_put_aside_exported_and_opened_again(
 
     page.get_by_role("button", name="Export").click()
     expect(page.get_by_text("The 5 selected moments")).to_be_visible()
+    # While the page is drawn anew Streamlit gives files new names, and a click on an old one is lost.
+    settled(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Evidence (JSON)").click()
     exported = tmp_path / "launch.json"

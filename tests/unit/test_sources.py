@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from core import sources
 from core.errors import MediaError
 from core.export import to_csv
+from core.findings import findings_of
 from core.models import Filters, Hit, Moment, SearchResult, Segment, SourceLine, Video
 from core.recipe import Recipe
 from core.sources import folder_files, inside, mark_duplicates, parse_csv, parse_lines
@@ -212,7 +213,7 @@ def test_our_own_export_is_read_back_with_each_video_once() -> None:
         segment = Segment("v:visual:1500", "v", 1.5, 5.25)
         moments.append(Moment(video, 1.5, 9.0, (Hit(segment, video, 0.5, {}, rank),), rank))
     result = SearchResult((), tuple(moments), Recipe.parse("x"), Filters(), "m-1")
-    assert parse_csv(to_csv(result), "moments.csv") == [
+    assert parse_csv(to_csv(findings_of(result), datetime.now(UTC)), "moments.csv") == [
         SourceLine(
             f"https://example.com/{number}.mp4", title, "+cats", f"row {number + 2} of moments.csv"
         )
