@@ -25,7 +25,7 @@ THUMB = """async ([place, name]) => {
   const order = () => JSON.stringify(cards().map((c) => [c.dataset.id, c.dataset.score]));
   const before = order();
   const begun = performance.now();
-  cards()[place].querySelector(`.${name}`).click();
+  cards()[place % cards().length].querySelector(`.${name}`).click();
   const frame = () => new Promise(requestAnimationFrame);
   while (order() === before) await frame();
   await frame();
@@ -51,10 +51,12 @@ def rerank(page: Page, url: str, query: str) -> list[float]:
     expect(page.get_by_test_id("moment").first).to_be_visible(timeout=30_000)
     taken: list[float] = []
     for place, thumb in enumerate(THUMBS):
-        taken.append(page.evaluate(THUMB, [2 * place + 1, thumb]))
+        taken.append(page.evaluate(THUMB, [place, thumb]))
         expect(page.get_by_test_id("stApp")).to_have_attribute(
             "data-test-script-state", "notRunning"
         )
+        # Nobody judges a card before it is there whole.
+        expect(page.locator(".strip").first).to_have_attribute("data-heat", "ready")
     return taken
 
 
