@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,23 @@ from tests.media import make_video
 FRAME = str(Path(__file__).parent.parent.parent / "pages" / "_frame.py")
 
 
-@pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
-    """The library the pages will open, empty."""
-    monkeypatch.setenv("SEEKPOINT_DATA_DIR", str(tmp_path / "data"))
+@contextmanager
+def served(data: Path, monkeypatch: pytest.MonkeyPatch, **settings: str) -> Iterator[Library]:
+    """The library that the pages open, on this data folder and with these settings."""
+    monkeypatch.setenv("SEEKPOINT_DATA_DIR", str(data))
     monkeypatch.setenv("SEEKPOINT_EMBEDDER", "local")
+    for name, value in settings.items():
+        monkeypatch.setenv(f"SEEKPOINT_{name}", value)
     st.cache_resource.clear()
     yield resources.library()
     st.cache_resource.clear()
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
+    """The library the pages will open, empty."""
+    with served(tmp_path / "data", monkeypatch) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from components import resources
 from core import Filters, Library, Settings, open_library
-from tests.app.conftest import ask, cards, grid, labelled, open_page, texts
+from tests.app.conftest import ask, cards, grid, labelled, open_page, served, texts
 from tests.media import Picture, make_video, solid
 
 SIZE = (160, 90)
@@ -53,13 +51,9 @@ def scene(number: int) -> Picture:
 @pytest.fixture
 def library(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
     """A library of these films that a test may change."""
-    shutil.copytree(films, tmp_path / "data")
-    monkeypatch.setenv("SEEKPOINT_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("SEEKPOINT_EMBEDDER", "local")
-    monkeypatch.setenv("SEEKPOINT_SEGMENT_SEC", "2")
-    st.cache_resource.clear()
-    yield resources.library()
-    st.cache_resource.clear()
+    data = shutil.copytree(films, tmp_path / "data")
+    with served(data, monkeypatch, SEGMENT_SEC="2") as opened:
+        yield opened
 
 
 def do(app: AppTest, action: str, *segment_ids: str) -> AppTest:

@@ -8,14 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import NumberInput, Slider
 
-from components import resources
 from core import Filters, Library, Part, Recipe, Settings, open_library
-from tests.app.conftest import ask, cards, labelled, open_page, texts, titles
+from tests.app.conftest import ask, cards, labelled, open_page, served, texts, titles
 from tests.media import make_video, solid
 from tests.web import Page, Web
 
@@ -39,13 +37,9 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def filled(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
     """A library of these films that a test may change."""
-    shutil.copytree(films, tmp_path / "data")
-    monkeypatch.setenv("SEEKPOINT_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("SEEKPOINT_EMBEDDER", "local")
-    monkeypatch.setenv("SEEKPOINT_ALLOW_PRIVATE_URLS", "true")
-    st.cache_resource.clear()
-    yield resources.library()
-    st.cache_resource.clear()
+    data = shutil.copytree(films, tmp_path / "data")
+    with served(data, monkeypatch, ALLOW_PRIVATE_URLS="true") as library:
+        yield library
 
 
 def picture(colour: tuple[int, int, int] = RED, size: tuple[int, int] = (64, 36)) -> bytes:
