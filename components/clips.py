@@ -13,6 +13,7 @@ import streamlit as st
 
 from components.feedback import show_error
 from components.format import count, size
+from components.selection import mark_exported
 from core import Finding, JobCancelled, Library, SeekpointError
 
 logger = logging.getLogger(__name__)
@@ -104,16 +105,21 @@ def _bar(library: Library, cutting: Cutting, *, polling: bool) -> None:
         if polling:
             st.progress(cutting.fraction, text=f"Cutting {count(cutting.number, 'clip')}")
         elif cutting.path is not None:
-            path = cutting.path
+            path, ids = cutting.path, cutting.ids
+
+            def read() -> bytes:
+                content = path.read_bytes()
+                mark_exported(library, ids)
+                return content
+
             st.text(f"{count(cutting.number, 'clip')}, {size(path.stat().st_size)}")
             st.download_button(
                 "Download the clips",
-                data=path.read_bytes,
+                data=read,
                 file_name="seekpoint-clips.zip",
                 mime="application/zip",
                 icon=":material/download:",
-                on_click=library.basket.mark_exported,
-                args=(cutting.ids,),
+                on_click="ignore",
             )
         if st.button("Cancel" if polling else "Dismiss", type="tertiary", key="search_clips_end"):
             dismiss()

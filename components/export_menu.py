@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import streamlit as st
 
 from components import clips
-from components.query_state import complaints_kept
+from components.selection import mark_exported
 from core import Cut, Finding, Library
 
 _DAY_SEC = 86_400
@@ -89,8 +89,8 @@ def export_menu(library: Library, findings: Sequence[Finding], *, what: str, key
                 type="tertiary",
                 disabled=too_long,
                 key=f"{key}_{format.name}",
-                on_click=_mark,
-                args=(library, findings),
+                # To draw the page now would take the file's name away while it is fetched.
+                on_click="ignore",
             )
         if st.button(
             "Clips (ZIP)",
@@ -114,12 +114,15 @@ def what_is_exported(findings: Sequence[Finding], cut: Cut | None, *, selected: 
 
 
 def _writer(library: Library, findings: Sequence[Finding], format: _Format) -> Callable[[], bytes]:
-    return lambda: library.export(findings, format.name)
+    """Writes the file when it is asked for, and marks its moments: the page shows that when it is
+    next drawn."""
 
+    def write() -> bytes:
+        content = library.export(findings, format.name)
+        mark_exported(library, [finding.id for finding in findings])
+        return content
 
-def _mark(library: Library, findings: Sequence[Finding]) -> None:
-    with complaints_kept():
-        library.basket.mark_exported([finding.id for finding in findings])
+    return write
 
 
 def _seconds(findings: Sequence[Finding]) -> float:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Iterable, Sequence
 
 import streamlit as st
 
 from components.format import count
-from core import Cut, Finding, Library
+from core import Cut, Finding, Library, SeekpointError
+
+logger = logging.getLogger(__name__)
 
 _SELECTED = "search_selected"
 
@@ -72,6 +75,14 @@ def keep(library: Library, findings: Sequence[Finding]) -> None:
     if there:
         said.append(f"{there:,} {'was' if there == 1 else 'were'} there already")
     st.toast(", ".join(said), icon=":material/bookmark:")
+
+
+def mark_exported(library: Library, ids: Sequence[str]) -> None:
+    """Marks moments that leave; a file without the marks is better than none."""
+    try:
+        library.basket.mark_exported(ids)
+    except SeekpointError as error:
+        logger.warning("exported moments could not be marked: %s", error)
 
 
 def _rank(finding: Finding) -> int:
