@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,11 @@ from core import Library
 from tests.media import make_video
 
 FRAME = str(Path(__file__).parent.parent.parent / "pages" / "_frame.py")
+
+# Streamlit's test runner adds the script's folder to the path for each run and takes it away after,
+# and a worker that imports something at that moment may miss the folder after it. On a server the
+# folder stays, as it does here.
+sys.path.append(str(Path(FRAME).parent))
 
 
 @contextmanager
