@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
 from typing import Literal
@@ -251,6 +251,178 @@ class Finding:
     tags: tuple[str, ...] = ()
     added_at: datetime | None = None
     exported_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Segments that look alike. `number` counts from 1, the largest first.
+
+    `share` (0 to 1) is that of all segments explored, `spread` their mean cosine distance from the
+    centre. `nearest` are those nearest to it, the best example first; `videos` are video ids with
+    how many segments each has here, most first.
+    """
+
+    number: int
+    size: int
+    share: float
+    spread: float
+    nearest: tuple[Segment, ...]
+    videos: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overview:
+    """All segments of one embedding_option in `clusters` and on a map.
+
+    `labels` (segments,) are cluster numbers, in the order of `segments`. `shown` (m,) are the places
+    in it that are on the map, all of them unless there are very many, and `points` (m, 2) where:
+    the nearer, the more alike, and the directions mean nothing. `silhouette` (-1 to 1) says how
+    clearly the clusters are apart, None for one alone. It is of the library in this `version`.
+    """
+
+    option: str
+    version: int
+    segments: tuple[Segment, ...]
+    labels: NDArray[np.int32]
+    shown: NDArray[np.int64]
+    points: NDArray[np.float32]
+    clusters: tuple[Cluster, ...]
+    silhouette: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlier:
+    """A segment unlike the others: `score` is its mean cosine distance from those most like it."""
+
+    segment: Segment
+    video: Video
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of a video."""
+
+    video: Video
+    start_offset_sec: float
+    end_offset_sec: float
+
+    @property
+    def duration(self) -> float:
+        return self.end_offset_sec - self.start_offset_sec
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateRun:
+    """The same or almost the same in two videos, moment by moment; `score` is the mean cosine.
+
+    `whole` says that it is nearly all of the shorter video. Then `keep` is the one of both that is
+    worth more, and `reason` why; both are empty when neither is.
+    """
+
+    first: Stretch
+    second: Stretch
+    score: float
+    whole: bool = False
+    keep: Literal["first", "second", ""] = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """Runs, the longest first; there are `more` than those. Of the library in this `version`."""
+
+    version: int
+    runs: tuple[DuplicateRun, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrendPoint:
+    """How much of the videos of one period matches; `start` is its first day."""
+
+    start: date
+    matched_sec: float
+    total_sec: float
+
+    @property
+    def share(self) -> float:
+        return self.matched_sec / self.total_sec if self.total_sec else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """Matches over time. `slope` is the change of the share from one period to the next. `turned`
+    is the period from which on the level is another, None when there is none."""
+
+    points: tuple[TrendPoint, ...]
+    slope: float
+    direction: Literal["rising", "falling", "steady"]
+    turned: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrendLine:
+    """How much of the library matches a recipe or a cluster: over time, and `along` the videos, as
+    the share of the matching seconds in each twentieth of their length.
+
+    A segment matches from `min_score` on, None for a cluster, which has its members.
+    """
+
+    name: str
+    over_time: Trend
+    along: tuple[float, ...]
+    segments: int
+    matched_sec: float
+    total_sec: float
+    min_score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageRow:
+    """How much there is of something: a category, a month."""
+
+    name: str
+    videos: int
+    hours: float
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What is in the library. `storage` are bytes by what they are for. `never_returned` are the
+    videos that no search has shown since `counted_since`, None when there was none."""
+
+    total: CoverageRow
+    without_length: int
+    options: tuple[CoverageRow, ...]
+    categories: tuple[CoverageRow, ...]
+    months: tuple[CoverageRow, ...]
+    models: tuple[CoverageRow, ...]
+    never_returned: tuple[Video, ...]
+    counted_since: datetime | None
+    storage: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RankPair:
+    """A moment that two answers share, as each has it."""
+
+    left: Moment
+    right: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The first `k` moments of two answers. `overlap` is the share of them in both, `rbo` their
+    rank-biased overlap: 1 for the same in the same order, 0 for nothing in common."""
+
+    k: int
+    overlap: float
+    rbo: float
+    pairs: tuple[RankPair, ...]
+    only_left: tuple[Moment, ...]
+    only_right: tuple[Moment, ...]
 
 
 class Stage(StrEnum):
