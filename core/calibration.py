@@ -97,6 +97,12 @@ class Chance:
             level = "strong" if deviation >= self.strong else "likely"
         return Relevance(level, deviation, percentile)
 
+    def least(self, option: str) -> float | None:
+        """The score from which on a segment of this option is likely no chance."""
+        if option not in self.levels:
+            return None
+        return self.levels[option] + self.likely * self.scales[option]
+
     def _place(self, option: str, score: float) -> tuple[float, float]:
         scores = self.scores[option]
         below = int(np.searchsorted(scores, score - _ROUNDING))

@@ -52,7 +52,18 @@ class VideoRow(_Base):
     segment_sec: Mapped[int | None]  # None for videos stored before it was kept
     frame_rate: Mapped[str | None]  # as 30000/1001
     sha256: Mapped[str] = mapped_column(default="", server_default="")
+    recorded_at: Mapped[float | None]
     removing: Mapped[bool] = mapped_column(default=False, server_default="0")
+
+
+class ReturnedRow(_Base):
+    """A video that a search has shown."""
+
+    __tablename__ = "returned"
+
+    collection: Mapped[str] = mapped_column(primary_key=True)
+    video_id: Mapped[str] = mapped_column(primary_key=True)
+    first_at: Mapped[float]
 
 
 class JobRow(_Base):

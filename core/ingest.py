@@ -445,6 +445,7 @@ class IngestQueue:
             height=info.height if info else None,
             frame_rate=info.frame_rate if info else None,
             sha256=source.sha256,
+            recorded_at=info.recorded_at if info else None,
         )
         path = source.location if isinstance(source.location, Path) else None
         return StoredVideo(video, path, tuple(segments), self._settings.segment_sec)

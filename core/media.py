@@ -16,6 +16,7 @@ import struct
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -45,6 +46,8 @@ _FURTHEST_SEC = 1e9
 # Transport streams land late even at their first second, which may be that of the sound.
 _BEFORE_ALL_SEC = -10.0
 _MAX_CUT_FPS = 60
+# Files that say they are older have a clock that was never set.
+_FIRST_CAMERA = datetime(1990, 1, 1, tzinfo=UTC)
 # What files claim beyond this is a mistake of theirs.
 _MOST_FPS = 240
 _USUAL_FPS = 25
@@ -90,6 +93,7 @@ def probe(source: MediaFile) -> MediaInfo:
             codec=stream.codec_context.codec.canonical_name,
             size=_size(source),
             frame_rate=_frame_rate(stream),
+            recorded_at=_recorded_at(container, stream),
         )
 
 
@@ -458,6 +462,17 @@ def _duration(container: av.container.InputContainer, stream: av.VideoStream) ->
         if packet.pts is not None
     )
     return max(max(ends, default=0.0) - _origin(container), 0.001)
+
+
+def _recorded_at(container: av.container.InputContainer, stream: av.VideoStream) -> datetime | None:
+    """When camera or encoder says that this was made; a clock that was never set is no witness."""
+    said = container.metadata.get("creation_time") or stream.metadata.get("creation_time", "")
+    try:
+        at = datetime.fromisoformat(said)
+    except ValueError:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return at if _FIRST_CAMERA <= at <= datetime.now(UTC) + timedelta(days=1) else None
 
 
 def _frame_rate(stream: av.VideoStream) -> Fraction | None:

@@ -56,7 +56,8 @@ class ScoredSegment:
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
     """What a probe reads from a media file; `size` is in bytes, None where nobody said, as is the
-    `frame_rate`, which is exact: 30000/1001 and not 29.97."""
+    `frame_rate`, which is exact: 30000/1001 and not 29.97, and the time at which it was
+    `recorded_at`."""
 
     duration: float
     width: int
@@ -65,6 +66,7 @@ class MediaInfo:
     codec: str
     size: int | None = None
     frame_rate: Fraction | None = None
+    recorded_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Video:
     """A video of the library. `video_url` is an http(s) address or a file: URI on the server.
 
     `frame_rate` is exact, None when unknown; `sha256` is that of a file's content, in hexadecimal,
-    empty when unknown. A `removed` one is in the library no longer: this is what was kept of it.
+    empty when unknown. It was `recorded_at` the time that its file names. A `removed` one is in the library no longer: this is what was kept of it.
     """
 
     id: str
@@ -87,6 +89,7 @@ class Video:
     height: int | None = None
     frame_rate: Fraction | None = None
     sha256: str = ""
+    recorded_at: datetime | None = None
     removed: bool = False
 
 

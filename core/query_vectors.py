@@ -6,7 +6,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +60,15 @@ class QueryVectors:
                 logger.warning("a query's vector could not be kept: %s", error)
         self._recent.put(key, vector)
         return vector
+
+    def missing(self, parts: Sequence[Part]) -> int:
+        """How many different parts would have to be embedded."""
+        keys = {_key(part) for part in parts}
+        with self._session() as session:
+            known = session.scalars(
+                select(QueryVectorRow.key).where(QueryVectorRow.collection == self._collection)
+            )
+            return len(keys.difference(known))
 
     def _recalled(self, key: str) -> Vector | None:
         vector = self._recent.get(key)

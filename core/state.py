@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -16,7 +16,7 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, delete, func, select, update
 
-from core.database import UNFINISHED, Database, JobRow, PreferenceRow, VideoRow
+from core.database import UNFINISHED, Database, JobRow, PreferenceRow, ReturnedRow, VideoRow
 from core.models import Job, Segment, Stage, Video
 
 
@@ -81,10 +81,28 @@ class State:
             segment_sec=stored.segment_sec,
             frame_rate=None if video.frame_rate is None else str(video.frame_rate),
             sha256=video.sha256,
+            recorded_at=None if video.recorded_at is None else video.recorded_at.timestamp(),
             removing=False,
         )
         with self._session() as session:
             session.merge(row)
+
+    def returned(self) -> dict[str, datetime]:
+        """The ids of the videos that searches have shown, with when each was first."""
+        with self._session() as session:
+            rows = session.scalars(
+                select(ReturnedRow).where(ReturnedRow.collection == self._collection)
+            )
+            return {row.video_id: _time(row.first_at) for row in rows}
+
+    def note_returned(self, video_ids: Iterable[str], at: datetime) -> None:
+        with self._session() as session:
+            for video_id in video_ids:
+                session.merge(
+                    ReturnedRow(
+                        collection=self._collection, video_id=video_id, first_at=at.timestamp()
+                    )
+                )
 
     def begin_removal(self, video_id: str) -> None:
         """Notes that a video goes, so that a removal that is cut off is finished later."""
@@ -490,6 +508,7 @@ def _stored_video(row: VideoRow) -> StoredVideo:
             height=row.height,
             frame_rate=None if row.frame_rate is None else Fraction(row.frame_rate),
             sha256=row.sha256,
+            recorded_at=None if row.recorded_at is None else _time(row.recorded_at),
         ),
         path=Path(row.path) if row.path else None,
         segments=tuple(

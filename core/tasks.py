@@ -105,8 +105,7 @@ class Task(Generic[T]):
                 if cancelled.is_set():
                     return
             try:
-                self._told(0.0, "")
-                self.state = "running"
+                self._start(cancelled)
                 result = self._work(Report(self))
             finally:
                 self._places.release()
@@ -122,6 +121,12 @@ class Task(Generic[T]):
         else:
             self.seconds = time.perf_counter() - begun
             self._end(cancelled, "ready", result=result)
+
+    def _start(self, cancelled: threading.Event) -> None:
+        with self._lock:
+            if cancelled.is_set():
+                raise JobCancelled("This was cancelled.", "Begin again.")
+            self.state, self.doing = "running", ""
 
     def _end(
         self,
