@@ -32,6 +32,7 @@ BROUGHT_BY = {
     "anyio": "starlette",
     "grpcio": "pymilvus",
     "pydantic": "twelvelabs",
+    "scipy": "scikit-learn",
 }
 PUBLIC = [
     "BudgetExceeded",
