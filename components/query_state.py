@@ -14,6 +14,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -100,6 +101,18 @@ def follow_address(library: Library) -> None:
         raise problem
 
 
+def last_asked() -> Asked | None:
+    """What was asked last on the Search page, for other pages; None before anything was."""
+    question: Asked | None = st.session_state.get(_ASKED)
+    return question
+
+
+def hand_over(library: Library, question: Asked) -> NoReturn:
+    """Asks this on the Search page, from another page; in a callback nothing would come of it."""
+    _adopt(question)
+    st.switch_page("search.py", query_params=_noted(library, question))
+
+
 def fill_search_box() -> None:
     """Tells the box what is asked for; to be called right before it is drawn."""
     if st.session_state.get(SEARCH_BOX, "").strip() != asked().text:
@@ -139,24 +152,28 @@ def _adopt(question: Asked) -> None:
 
 
 def _write_address(library: Library, question: Asked) -> None:
-    """One entry in the browser's history for each new question.
+    """One entry in the browser's history for each new question."""
+    wanted = _noted(library, question)
+    if wanted != _address():
+        st.query_params.from_dict(wanted)
 
-    The session remembers more than an address says: what is muted, the names of files.
-    """
+
+def _noted(library: Library, question: Asked) -> Address:
+    """The address of a question, which is noted under it: the session remembers more than an address
+    says, what is muted, the names of files."""
     try:
         wanted = to_address(library, question)
     except SeekpointError as error:
         # The search goes on without a link to it.
         logger.warning("a search could not be kept: %s", error)
         wanted = {}
-    if wanted != _address():
-        st.query_params.from_dict(wanted)
     st.session_state[_ADDRESS], st.session_state[_PENDING] = wanted, False
     seen = _seen()
     seen[_key(wanted)] = question
     seen.move_to_end(_key(wanted))
     while len(seen) > _MOST_SEEN:
         seen.popitem(last=False)
+    return wanted
 
 
 def _seen() -> OrderedDict[str, Asked]:

@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 _AT_ONCE = 2
 _KEPT = 32
 _CLOSE_SEC = 5.0
+# Of less than this nobody can tell how long the rest will take.
+_TELLING = 0.05
 
 T = TypeVar("T")
 State = Literal["waiting", "running", "ready", "failed", "cancelled"]
@@ -58,6 +60,7 @@ class Task(Generic[T]):
         self.result: T | None = None
         self.error: SeekpointError | None = None
         self.seconds = 0.0
+        self._begun = 0.0
         self._cancelled = threading.Event()
         # A daemon: work nobody waits for must not hold up the end of the process.
         self._thread = threading.Thread(target=self._run, name="task", daemon=True)
@@ -67,6 +70,13 @@ class Task(Generic[T]):
     def running(self) -> bool:
         """Whether it is under way or waits for its turn."""
         return self.state in ("waiting", "running")
+
+    @property
+    def remaining_sec(self) -> float | None:
+        """How long it will take if it goes on as fast as so far; None while that says little."""
+        if self.state != "running" or self.fraction < _TELLING:
+            return None
+        return (time.perf_counter() - self._begun) * (1 / self.fraction - 1)
 
     def cancel(self) -> None:
         """Lets the work end at its next step. What has ended stays as it is."""
@@ -126,6 +136,7 @@ class Task(Generic[T]):
         with self._lock:
             if cancelled.is_set():
                 raise JobCancelled("This was cancelled.", "Begin again.")
+            self._begun = time.perf_counter()
             self.state, self.doing = "running", ""
 
     def _end(

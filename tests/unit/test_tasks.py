@@ -43,8 +43,11 @@ def test_a_task_tells_what_it_does_and_how_far_it_is(tasks: Tasks) -> None:
     assert step.reached.wait(10)
     assert (task.state, task.fraction, task.doing) == ("running", 0.5, "Reading")
     assert task.running
+    # At one half as long again as it took so far.
+    assert 0 < (task.remaining_sec or 0) < 10
     step.go_on.set()
     assert task.wait(10) == "done"
+    assert task.remaining_sec is None
     assert (task.state, task.running, task.result) == ("ready", False, "done")
 
 
