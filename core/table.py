@@ -11,9 +11,11 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,19 +149,27 @@ class Tables:
     def _on_file(self, table: Table) -> Table:
         """The same table with its vectors mapped from a file, or as it is when there is no room."""
         path = self._path(table.option, table.digest)
-        partial = path.with_suffix(".part")
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                np.save(file, table.vectors)
-            for old in self._folder.glob(f"{table.option}-*.npy"):
-                old.unlink(missing_ok=True)
-            partial.replace(path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            logger.warning("the vectors for Explore are not kept: %s", error)
-            return table
+        keep_file(path, lambda file: np.save(file, table.vectors), f"{table.option}-*.npy")
         return self._from_file(table.option, table.segments) or table
+
+
+def keep_file(path: Path, write: Callable[[BinaryIO], None], instead_of: str) -> None:
+    """Writes a file whole or not at all, in place of those in its folder that match the pattern.
+
+    Without room it is left out: what is kept here can be made again.
+    """
+    partial = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            write(file)
+        for old in path.parent.glob(instead_of):
+            old.unlink(missing_ok=True)
+        partial.replace(path)
+    except OSError as error:
+        logger.warning("%s is not kept: %s", path.name, error)
+        with suppress(OSError):
+            partial.unlink()
 
 
 def _segments(stored: Sequence[StoredVideo], option: str) -> Iterator[Segment]:
