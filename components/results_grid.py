@@ -41,7 +41,7 @@ Layout = Literal["cards", "table"]
 
 _FOLDER = Path(__file__).parent
 # In this order: a class stands before those that extend it.
-_SCRIPTS = ("_player", "_heat", "_stage", "_card", "_detail", "_keys", "")
+_SCRIPTS = ("_problems", "_player", "_heat", "_stage", "_card", "_detail", "_keys", "")
 _STYLES = ("", "_table", "_detail")
 # A player may stand a little past the length that a probe has read.
 _PAST_END_SEC = 1.0
@@ -96,6 +96,7 @@ def results_grid(
     exported: Collection[str] = (),
     layout: Layout = "cards",
     grouped: bool = False,
+    play: str = "",
     key: str = "results",
 ) -> GridEvent | None:
     """Shows moments as cards that play in place; returns the next thing that was asked for.
@@ -107,7 +108,7 @@ def results_grid(
         moments: in the order they are shown.
         links: writes the addresses of videos and posters.
         why: why each moment is here, in one line.
-        marks: segment id -> the thumb that is pressed.
+        marks: segment id -> the thumb that is pressed; None offers no thumbs.
         top_score: the score that fills a relevance bar, by default the best one shown. Pages of
             one answer can be compared when all are given the best score of the first.
         footnote: said under the cards, before the time it took to draw them.
@@ -119,6 +120,7 @@ def results_grid(
         exported: the moments that have left as a file before.
         layout: pictures as a wall of cards, or dense rows.
         grouped: the moments of each video together, under its title.
+        play: the moment that begins to play by itself, once, when it is another than before.
     """
     inbox = _inbox(key)
     top = max((moment.score for moment in moments), default=0.0) if top_score is None else top_score
@@ -146,6 +148,8 @@ def results_grid(
             "cut": writer.cut_line(cards),
             "selected": None if selected is None else list(selected),
             "keeping": kept is not None,
+            "rating": marks is not None,
+            "play": play,
             "layout": layout,
             "grouped": grouped,
         },

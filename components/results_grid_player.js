@@ -276,23 +276,8 @@ class Player {
     this.stage.showProgress(-1);
   }
 
-  /** The browser says only "not supported"; our own server can be asked for more. */
   async explain() {
-    const address = webAddress(this.stage.moment.src);
-    const code = this.video.error?.code;
-    const ours = new URL(address).origin === location.origin;
-    if (code === MediaError.MEDIA_ERR_DECODE) return this.fail("undecodable");
-    if (code === MediaError.MEDIA_ERR_NETWORK || !ours) return this.fail("unreachable");
-    const problem = await fetch(address, { method: "HEAD" }).then(
-      (answer) => (answer.ok ? "undecodable" : answer.status === 404 ? "missing" : "unreachable"),
-      () => "unreachable",
-    );
+    const problem = await problemOf(this.video, webAddress(this.stage.moment.src));
     if (this.open) this.fail(problem);
   }
-}
-
-/** An absolute http(s) address, or "" for anything else (javascript:, data:, file:). */
-function webAddress(address) {
-  const url = URL.canParse(address, location.href) ? new URL(address, location.href) : null;
-  return url && ["http:", "https:"].includes(url.protocol) ? url.href : "";
 }

@@ -7,16 +7,6 @@
 const COPIED_FOR_MS = 1500;
 const HINT_FOR_MS = 900;
 
-// What happened, and what to do or to know.
-const PROBLEMS = {
-  unreachable: ["This video could not be loaded.", "Its server may be down. Click to try again."],
-  missing: ["This video is no longer there.", "Its file was moved or deleted on the server."],
-  undecodable: ["This browser cannot play this file.", "It is no video, or of an unknown format."],
-  unseekable: ["This moment cannot be reached.", "The server does not support jumping to a time."],
-  short: ["This moment is past the end.", "The video is shorter than when it was indexed."],
-  blocked: ["The browser blocked playback.", "Click to play."],
-};
-
 // The states with a picture of the video to look at, in somebody's hands.
 const IN_HAND = ["playing", "paused", "finished"];
 
@@ -118,7 +108,10 @@ class Stage {
   showChoices() {
     const { grid, moment } = this;
     const mark = grid.freshMark(moment) ?? moment.mark;
-    for (const name of ["up", "down"]) this.part(name).setAttribute("aria-pressed", mark === name);
+    for (const name of ["up", "down"]) {
+      this.part(name).hidden = !grid.data.rating;
+      this.part(name).setAttribute("aria-pressed", mark === name);
+    }
     this.part("keep").hidden = !grid.data.keeping;
     this.part("keep").setAttribute("aria-pressed", grid.isKept(moment));
     this.part("tick").hidden = !grid.data.selected;
@@ -126,12 +119,15 @@ class Stage {
     this.element.toggleAttribute("data-ticked", this.part("tick").checked);
   }
 
-  /** Presses a thumb, or takes it back. The page is not waited for; what it draws later counts. */
+  /** Presses a thumb, or takes it back; false where there are none. The page is not waited for; what
+      it draws later counts. */
   rate(thumb) {
+    if (!this.grid.data.rating) return false;
     const pressed = this.part(thumb).getAttribute("aria-pressed") === "true";
     const action = pressed ? "unmarked" : { up: "liked", down: "disliked" }[thumb];
     this.ask(action, { segment_id: this.moment.marked });
     this.grid.say(MARKED[action]);
+    return true;
   }
 
   /** Puts the moment into the basket, or takes it out; false where there is no basket. */
