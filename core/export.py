@@ -34,13 +34,11 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\u
 
 
 def to_csv(findings: Sequence[Finding], exported_at: datetime) -> bytes:
-    """One row per finding, in the order given; UTF-8 with a mark that Excel understands.
+    """One row per finding, in the order given.
 
     Timecodes are those of the first frame and of the first one behind the last, empty where the
     frame rate is unknown.
     """
-    import pandas as pd
-
     with_remarks = any(finding.note or finding.tags for finding in findings)
     columns = CSV_COLUMNS + REMARK_COLUMNS * with_remarks
     recipes: dict[Recipe, str] = {}
@@ -48,9 +46,20 @@ def to_csv(findings: Sequence[Finding], exported_at: datetime) -> bytes:
         _row(finding, exported_at.isoformat(timespec="seconds"), recipes)[: len(columns)]
         for finding in findings
     ]
+    return csv_file(columns, rows)
+
+
+def csv_file(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
+    """A table as a file: UTF-8 with a mark that Excel understands, and no text that a spreadsheet
+    would run."""
+    import pandas as pd
+
+    table = pd.DataFrame(
+        [[inert(cell) if isinstance(cell, str) else cell for cell in row] for row in rows],
+        columns=list(columns),
+    )
     # The line ending also decides what is quoted: with "\n" alone a "\r" in a title splits its row.
-    text = pd.DataFrame(rows, columns=list(columns)).to_csv(index=False, lineterminator="\r\n")
-    return text.encode("utf-8-sig")
+    return table.to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig")
 
 
 def _row(finding: Finding, exported_at: str, recipes: dict[Recipe, str]) -> tuple[object, ...]:
@@ -59,22 +68,22 @@ def _row(finding: Finding, exported_at: str, recipes: dict[Recipe, str]) -> tupl
     if finding.recipe not in recipes:
         recipes[finding.recipe] = finding.recipe.to_text() or finding.recipe.to_json()
     return (
-        inert(video.video_url),
-        inert(video.title),
-        inert(video.category),
+        video.video_url,
+        video.title,
+        video.category,
         start,
         end,
         *timecodes(start, end, video.frame_rate),
-        inert(segment.embedding_scope),
-        inert(segment.embedding_option),
+        segment.embedding_scope,
+        segment.embedding_option,
         moment.score,
         "" if finding.relevance is None else finding.relevance.level,
         moment.rank,
-        inert(recipes[finding.recipe]),
-        inert(finding.model),
+        recipes[finding.recipe],
+        finding.model,
         exported_at,
-        inert(finding.note),
-        inert(", ".join(finding.tags)),
+        finding.note,
+        ", ".join(finding.tags),
     )
 
 
