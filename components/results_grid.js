@@ -33,6 +33,8 @@ class Grid {
     this.views = new IntersectionObserver((seen) => this.onView(seen), near);
     // What the page was told last.
     this.data = { cards: [], selected: null };
+    // The moment that played by itself last.
+    this.atOnce = "";
     // What stands open: the similar ones of moments, and the answer whose cut was opened.
     this.openFolds = new Set();
     this.openCut = null;
@@ -79,6 +81,17 @@ class Grid {
     this.part("footnote").textContent = data.footnote;
     this.lay();
     this.detail.refresh(this.moments);
+    this.playAtOnce(data.play);
+  }
+
+  /** Plays what was picked elsewhere on the page, where the focus stays. */
+  playAtOnce(id) {
+    if (id === this.atOnce) return;
+    this.atOnce = id;
+    const card = this.cards.find(({ moment }) => moment.id === id);
+    if (!card) return;
+    card.element.scrollIntoView({ block: "nearest" });
+    card.start({ spans: card.moment.spans, at: 0, withSound: true });
   }
 
   /** All moments of the data, the folded ones too. */
