@@ -29,7 +29,7 @@ SEGMENTS_OF_VIDEO = (50, 80)
 SEGMENTS_OF_SCENE = (4, 12)
 COPY_SEC = (25.0, 70.0)
 # The rising topic's share of a video: before it rises, at the onset, and in the last week.
-SHARES = (0.05, 0.20, 0.45)
+SHARES = (0.05, 0.25, 0.45)
 
 # Squares of the strengths of what a picture is made of; they add up to 1.
 _COMMON, _TOPIC, _LOOK, _DRIFT = 0.10, 0.40, 0.10, 0.40
