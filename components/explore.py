@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
-from typing import Literal, TypeVar, cast
+from typing import Literal, Protocol, TypeVar, cast
 
 import streamlit as st
 
@@ -32,7 +32,17 @@ _REFRESH_SEC = 0.5
 # Most libraries are small: their answer is there before a progress bar could be read.
 _PATIENCE_SEC = 0.2
 
+
+class Work(Protocol):
+    """A task, or several as one."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it is under way."""
+
+
 T = TypeVar("T")
+W = TypeVar("W", bound=Work)
 
 
 def open_view() -> View:
@@ -90,7 +100,7 @@ def overview_shown(library: Library, option: str) -> Overview | None:
     return task_shown(task)
 
 
-def kept_task(library: Library, name: Hashable, begin: Callable[[], Task[T]]) -> Task[T]:
+def kept_task(library: Library, name: Hashable, begin: Callable[[], W]) -> W:
     """The task of this name that the page shows, with a note when the library has changed since.
 
     It is begun once and stays until somebody wants it anew: a library that is being filled would
@@ -112,7 +122,7 @@ def kept_task(library: Library, name: Hashable, begin: Callable[[], Task[T]]) ->
                 on_click=st.session_state.pop,
                 args=(place, None),
             )
-    return cast("Task[T]", task)
+    return cast("W", task)
 
 
 def task_shown(task: Task[T]) -> T | None:
@@ -124,10 +134,20 @@ def task_shown(task: Task[T]) -> T | None:
         st.fragment(_progress, run_every=_REFRESH_SEC)(task)
     elif task.state == "cancelled":
         st.markdown("This was cancelled.")
-        st.button("Begin again", icon=":material/refresh:", on_click=task.again)
+        st.button(
+            "Begin again",
+            icon=":material/refresh:",
+            key=f"explore_again_{id(task)}",
+            on_click=task.again,
+        )
     elif task.error is not None:
         show_error(task.error)
-        st.button("Try again", icon=":material/refresh:", on_click=task.again)
+        st.button(
+            "Try again",
+            icon=":material/refresh:",
+            key=f"explore_again_{id(task)}",
+            on_click=task.again,
+        )
     return task.result if task.state == "ready" else None
 
 
@@ -136,9 +156,9 @@ def _progress(task: Task[T]) -> None:
         st.rerun()  # the whole page, which shows what became of it
     left = task.remaining_sec
     words = [task.doing or "Beginning", *([] if left is None else [time_left(left)])]
-    with st.container(horizontal=True, vertical_alignment="center", key="explore_progress"):
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(task.fraction, text=", ".join(words))
-        st.button("Cancel", key="explore_cancel", on_click=task.cancel)
+        st.button("Cancel", key=f"explore_cancel_{id(task)}", on_click=task.cancel)
 
 
 def _take(name: str, key: str) -> None:
