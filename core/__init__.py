@@ -26,6 +26,7 @@ from core.errors import (
     TimelineError,
     UnsupportedMedia,
 )
+from core.explorer import Explorer
 from core.library import Library, open_library
 from core.models import (
     Calibration,
@@ -66,6 +67,7 @@ from core.models import (
 from core.recipe import Part, Recipe
 from core.settings import Settings
 from core.tasks import Task
+from core.trends import Period
 
 __all__ = [
     "BudgetExceeded",
@@ -88,6 +90,7 @@ __all__ = [
     "EmbedderUnavailable",
     "Estimate",
     "EvidenceError",
+    "Explorer",
     "Filters",
     "Finding",
     "Heat",
@@ -103,6 +106,7 @@ __all__ = [
     "Outlier",
     "Overview",
     "Part",
+    "Period",
     "Prices",
     "Progress",
     "QueueState",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import logging
 import shutil
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import zip_longest
@@ -16,24 +17,20 @@ from pathlib import Path
 from typing import BinaryIO, Self
 from weakref import WeakSet
 
-import numpy as np
-
 from core import fetch, media
-from core.background import UNLIKELY, Background, Sample
+from core.answers import Answers
 from core.basket import Basket
-from core.calibration import calibrate, chance_of
-from core.clips import ClipCutter
 from core.database import Database
-from core.embedders import create_embedder
-from core.embedders.base import Embedder, unit_vector
-from core.errors import MediaError, RecipeError
+from core.embedders import available_embedders, create_embedder
+from core.embedders.base import Embedder
+from core.errors import ConfigurationError, MediaError
+from core.explorer import Explorer
 from core.exporter import Exporter, ExportFormat
 from core.findings import findings_of
 from core.forecast import batch_fraction, batch_remaining_sec, pace, remaining_sec
-from core.heat import HeatStrips
 from core.ingest import IngestQueue
 from core.intake import Intake, default_title, is_url, normal_source, valid_text
-from core.ledger import Ledger, Query
+from core.ledger import Ledger
 from core.lock import DataDirLock
 from core.models import (
     Calibration,
@@ -52,22 +49,10 @@ from core.models import (
     SourceLine,
     Spending,
     Stage,
-    Vector,
     Video,
 )
-from core.query_vectors import QueryVectors
-from core.recent import Recent
-from core.recipe import Part, Recipe, query_vector, weighted_parts
+from core.recipe import Recipe
 from core.review import Review
-from core.search import (
-    Found,
-    Ranking,
-    find_moments,
-    find_pairs,
-    fold_similar,
-    option_weights,
-    shown_segments,
-)
 from core.searches import Searches
 from core.settings import Settings
 from core.shelf import Shelf
@@ -83,18 +68,6 @@ _FEW_JOBS = 500  # databases take only so many values in one question
 _MONTH_BUDGET = "month_budget"
 _RUNNING = {stage for stage in Stage if not stage.finished} - {Stage.QUEUED}
 _UNREACHABLE_FOR_SEC = 300.0
-_RECENT_ANSWERS = 128
-_RECENT_SEC = 600.0
-
-
-@dataclass(slots=True)
-class _Lookup:
-    """The parts whose vectors a search needed, those of them that had to be embedded, and what the
-    user must know about it."""
-
-    parts: list[Part] = field(default_factory=list)
-    asked: list[Part] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 def open_library(settings: Settings) -> Library:
@@ -148,8 +121,6 @@ class Library:
                 segment_sec=settings.segment_sec,
             )
             self._intake = Intake(settings, self.embedder, self._shelf, self._ledger)
-            self._clips = ClipCutter(self.embedder, allow_private=settings.allow_private_urls)
-            self._vectors = QueryVectors(database, collection=collection, embed=self._embed_part)
             self.searches = Searches(database, settings.data_dir, collection=collection)
             self.searches.drop_unused_media()
             self.basket = Basket(
@@ -170,9 +141,26 @@ class Library:
                 ),
                 poster=self.poster,
             )
-            self._recent = Recent[Found](_RECENT_ANSWERS, seconds=_RECENT_SEC)
-            self._background = Background(self._store.vectors, self._unlikely_words)
-            self._strips = HeatStrips(self._store.vectors)
+            self._answers = Answers(
+                settings,
+                embedder=self.embedder,
+                store=self._store,
+                shelf=self._shelf,
+                state=self._state,
+                database=database,
+                ledger=self._ledger,
+            )
+            self.explorer = Explorer(
+                settings,
+                collection=collection,
+                dimension=dimension,
+                shelf=self._shelf,
+                state=self._state,
+                read=self._store.vectors,
+                answers=self._answers,
+                model=model,
+            )
+            opened.callback(self.explorer.close)
             self._no_poster_until: dict[str, float] = {}
             self._queue = IngestQueue(
                 settings=settings,
@@ -185,6 +173,9 @@ class Library:
                 intake=self._intake,
             )
             opened.callback(self._queue.close)
+            self._database = database
+            self._others = _Others()
+            opened.callback(self._others.close)
             self._reviews: WeakSet[Review] = WeakSet()
             opened.callback(self._close_reviews)
             self._opened = opened.pop_all()
@@ -205,7 +196,7 @@ class Library:
         Raises:
             StoreError: the store cannot be read.
         """
-        self._sampled()
+        self._answers.warm()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -413,6 +404,7 @@ class Library:
             self._state.begin_removal(video_id)
             self._clear_away(stored)
             self._shelf.remove(video_id)
+            self.explorer.forget()
 
     def _clear_away(self, stored: StoredVideo) -> None:
         """All of a video but its record, which goes last: with it the next start finishes this."""
@@ -447,50 +439,18 @@ class Library:
             RecipeError: empty, too long, cancelled out, or an unknown segment.
             EmbedderError, StoreError, MediaError: with what to do about it.
         """
-        recipe, filters = _as_recipe(recipe), filters or Filters()
-        begun = time.perf_counter()
-        lookup = _Lookup()
-        directions = [
-            query_vector(side, partial(self._vector, lookup=lookup)) for side in _sides(recipe)
-        ]
-        self._note_savings(lookup)
-        embedded = time.perf_counter()
-        found = self._found(recipe, directions, filters, limit, offset, per_video)
-        done = time.perf_counter()
-        return SearchResult(
-            hits=tuple(hit for moment in found.moments for hit in moment.hits),
-            moments=found.moments,
-            recipe=recipe,
-            filters=filters,
-            model=self.embedder.model,
-            timings={
-                "embed": embedded - begun,
-                "search": found.store_sec,
-                "group": done - embedded - found.store_sec,
-            },
-            cached=not lookup.asked,
-            more=found.more,
-            at_limit=found.at_limit,
-            notes=tuple(dict.fromkeys(lookup.notes)),
+        return self._answers.search(
+            recipe, filters=filters, limit=limit, offset=offset, per_video=per_video
         )
 
     def fold(self, moments: Sequence[Moment]) -> list[Moment]:
         """The same moments, with those that look almost like a better one as its `similar`."""
-        shown = [segment_id for moment in moments for segment_id in shown_segments(moment)]
-        return fold_similar(moments, self._store.vectors(shown))
+        return self._answers.fold(moments)
 
     def why(self, result: SearchResult) -> dict[str, str]:
         """For each moment's best segment, by id, a few words on why it answers; may be empty. Of a
         "then" it is about the first side."""
-        if not self.embedder.explains:
-            return {}
-        ids = [moment.best.segment.id for moment in result.moments]
-        direction, _ = query_vector(result.recipe, self._vector)
-        lines = {
-            segment_id: self.embedder.explain(direction, vector)
-            for segment_id, vector in self._store.vectors(ids).items()
-        }
-        return {segment_id: line for segment_id, line in lines.items() if line}
+        return self._answers.why(result)
 
     def calibrate(self, result: SearchResult) -> Calibration:
         """How far an answer can be trusted: what each score means, where the answer may end, and
@@ -500,31 +460,7 @@ class Library:
 
         Raises what `search` raises.
         """
-        sides = _sides(result.recipe)
-        directions = [query_vector(side, self._vector) for side in sides]
-        weights = option_weights(result.filters, self.embedder.options)
-        sample = self._sampled()
-        passing = self._background.passing(result.filters, tuple(weights))
-        chances = [
-            chance_of(sample, weighted_parts(side), *query, segments=passing.segments)
-            for side, query in zip(sides, directions, strict=True)
-        ]
-        best = self._best(result, directions)
-        return calibrate(result.moments, best, chances, weights=weights, searched=passing.searched)
-
-    def _sampled(self) -> Sample:
-        return self._background.sample(self.version, self._shelf.stored)
-
-    def _best(
-        self, result: SearchResult, directions: Sequence[tuple[Vector, float]]
-    ) -> Moment | None:
-        """The best moment of the whole answer, also of one that begins further down or that a least
-        score leaves nothing of."""
-        if result.moments and result.moments[0].rank == 1:
-            return result.moments[0]
-        filters = replace(result.filters, min_score=None)
-        found = self._found(result.recipe, directions, filters, limit=1, offset=0)
-        return found.moments[0] if found.moments else None
+        return self._answers.calibrate(result)
 
     def heat(
         self, recipe: Recipe | str, video_id: str, *, filters: Filters | None = None
@@ -536,13 +472,67 @@ class Library:
 
         Raises what `search` raises.
         """
-        direction, length = query_vector(_as_recipe(recipe), self._vector)
-        weights = option_weights(filters or Filters(), self.embedder.options)
-        stored = self._shelf.get(video_id)
-        if stored is None:
-            return []
-        scaled = {option: weight * length for option, weight in weights.items()}
-        return self._strips.of(stored, direction, scaled)
+        return self._answers.heat(recipe, video_id, filters=filters)
+
+    def other_models(self) -> tuple[str, ...]:
+        """The embedders that have left vectors of their own in this store, and can be asked."""
+        there = self._state.collections()
+        return tuple(
+            name
+            for name in available_embedders()
+            if name != self.embedder.name
+            and (other := self._embedder_called(name)) is not None
+            and collection_name(other.name, other.model, other.dimension) in there
+        )
+
+    def model(self, name: str) -> Answers:
+        """What another embedder's vectors answer: the same searches over the videos it embedded.
+
+        Raises:
+            ConfigurationError: it cannot be used, or has left nothing here. StoreError.
+        """
+        if name not in self.other_models():
+            raise ConfigurationError(
+                f"There is nothing here that {name} has embedded.",
+                f"Set SEEKPOINT_EMBEDDER to {name} and add videos, then set it back.",
+            )
+        return self._others.get(name, partial(self._open_model, name))
+
+    def _embedder_called(self, name: str) -> Embedder | None:
+        try:
+            return create_embedder(name, self.settings)
+        except ConfigurationError:  # its key is missing
+            return None
+
+    def _open_model(self, name: str, opened: ExitStack) -> Answers:
+        embedder = create_embedder(name, self.settings)
+        store = VectorStore(
+            self.settings.milvus_uri,
+            token=self.settings.milvus_token,
+            embedder=embedder.name,
+            model=embedder.model,
+            dimension=embedder.dimension,
+        )
+        opened.callback(store.close)
+        state = State(self._database, collection=store.collection)
+        ledger = Ledger(
+            self._database,
+            collection=store.collection,
+            model=embedder.model,
+            prices=embedder.prices,
+            currency=self.settings.currency,
+            month_budget=self._month_budget(),
+            segment_sec=self.settings.segment_sec,
+        )
+        return Answers(
+            self.settings,
+            embedder=embedder,
+            store=store,
+            shelf=Shelf(state),
+            state=state,
+            database=self._database,
+            ledger=ledger,
+        )
 
     # Away, and back
 
@@ -650,120 +640,6 @@ class Library:
     def _poster_folder(self, video_id: str) -> Path:
         return self.settings.data_dir / "posters" / video_id
 
-    def _found(
-        self,
-        recipe: Recipe,
-        directions: Sequence[tuple[Vector, float]],
-        filters: Filters,
-        limit: int,
-        offset: int,
-        per_video: int | None = None,
-    ) -> Found:
-        """A page of the moments in these directions, one for each side of the recipe; it is
-        remembered for a while, and takes the store no time then."""
-        # The directions decide the answer, however the recipe came by them.
-        asked_for = (
-            tuple((direction.tobytes(), length) for direction, length in directions),
-            recipe.within_sec,
-            filters,
-            limit,
-            offset,
-            per_video,
-            self.version,
-        )
-        found = self._recent.get(asked_for)
-        if found is not None:
-            return replace(found, store_sec=0.0)
-        found = self._asked(recipe, directions, filters, limit, offset, per_video)
-        self._recent.put(asked_for, found)
-        return found
-
-    def _asked(
-        self,
-        recipe: Recipe,
-        directions: Sequence[tuple[Vector, float]],
-        filters: Filters,
-        limit: int,
-        offset: int,
-        per_video: int | None,
-    ) -> Found:
-        # The least score is that of a card, and so of a pair.
-        of_hits = filters if recipe.then is None else replace(filters, min_score=None)
-        rankings = [
-            Ranking(
-                self._store,
-                self._shelf.videos,
-                direction,
-                length=length,
-                filters=of_hits,
-                options=self.embedder.options,
-            )
-            for direction, length in directions
-        ]
-        if recipe.then is None:
-            return find_moments(rankings[0], limit=limit, offset=offset, per_video=per_video)
-        return find_pairs(
-            *rankings,
-            within_sec=recipe.within_sec,
-            min_score=filters.min_score,
-            limit=limit,
-            offset=offset,
-            per_video=per_video,
-        )
-
-    def _vector(self, part: Part, lookup: _Lookup | None = None) -> Vector:
-        """The vector of a part; of a clip in pieces their mean, the direction nearest to all."""
-        lookup = lookup or _Lookup()
-        pieces = self._clips.cut(part)
-        lookup.parts += pieces.parts
-        lookup.notes += [pieces.note] if pieces.note else []
-        vectors = [self._vectors.of(piece, asked=lookup.asked) for piece in pieces.parts]
-        if len(vectors) == 1:
-            return vectors[0]
-        return unit_vector(np.sum(vectors, axis=0), self.embedder.dimension)
-
-    def _unlikely_words(self) -> list[Vector]:
-        """What chance may be asked with besides a query; nothing that would have to be paid for."""
-        found: list[Vector] = []
-        for words in () if self.embedder.remote else UNLIKELY:
-            with suppress(RecipeError):  # an embedder need not know every word
-                found.append(self.embedder.embed_text(words))
-        return found
-
-    def _embed_part(self, part: Part) -> Vector:
-        if part.kind == "segment":
-            return self._stored_vector(str(part.source))
-        if not self.embedder.remote:
-            return self._embedded(part)
-        with self._ledger.paying(*_as_query(part)):
-            return self._embedded(part)
-
-    def _embedded(self, part: Part) -> Vector:
-        match part.kind:
-            case "image":
-                return self.embedder.embed_image(part.source, part.text_with)
-            case "video":
-                return self.embedder.embed_clip(part.source, part.start, part.end)
-            case _:
-                return self.embedder.embed_text(str(part.source))
-
-    def _note_savings(self, lookup: _Lookup) -> None:
-        """What a search would have cost without the cache."""
-        if self.embedder.remote:
-            for part in lookup.parts:
-                if part.kind != "segment" and part not in lookup.asked:
-                    kind, _, minutes = _as_query(part)
-                    self._ledger.save_query(kind, minutes)
-
-    def _stored_vector(self, segment_id: str) -> Vector:
-        vector = self._store.vectors([segment_id]).get(segment_id)
-        if vector is None:
-            raise RecipeError(
-                "The moment this search starts from is no longer in the library.",
-                "Search in words, or pick another moment.",
-            )
-        return vector
-
     def _month_budget(self) -> float | None:
         """The month's budget as somebody set it on the screen, or else that of the settings."""
         chosen = self._state.preference(_MONTH_BUDGET, shared=True)
@@ -808,6 +684,25 @@ class Library:
         )
 
 
+class _Others:
+    """The models that were opened beside the library's own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._opened = ExitStack()
+        self._answers: dict[str, Answers] = {}
+
+    def get(self, name: str, open_model: Callable[[ExitStack], Answers]) -> Answers:
+        with self._lock:
+            if name not in self._answers:
+                self._answers[name] = open_model(self._opened)
+            return self._answers[name]
+
+    def close(self) -> None:
+        with self._lock:
+            self._opened.close()
+
+
 def _as_line(source: str | Path | SourceLine) -> SourceLine:
     return source if isinstance(source, SourceLine) else SourceLine(str(source))
 
@@ -826,24 +721,3 @@ def _new_job(source: str | Path | SourceEstimate, title: str, category: str) -> 
         category=stored_text(category.strip(), "a category"),
         minutes=minutes,
     )
-
-
-def _as_query(part: Part) -> tuple[Query, str, float | None]:
-    """What a part is to the ledger: its kind, a few words, and the minutes of a clip."""
-    what = str(part.source) if isinstance(part.source, str) else ""
-    match part.kind:
-        case "image":
-            return "image", part.text_with or what, None
-        case "video":
-            known = part.start is not None and part.end is not None
-            return "clip", what, ((part.end or 0) - (part.start or 0)) / 60 if known else None
-        case _:
-            return "text", what, None
-
-
-def _sides(recipe: Recipe) -> list[Recipe]:
-    return [recipe] if recipe.then is None else [recipe, recipe.then]
-
-
-def _as_recipe(recipe: Recipe | str) -> Recipe:
-    return Recipe.parse(recipe) if isinstance(recipe, str) else recipe

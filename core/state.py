@@ -87,6 +87,11 @@ class State:
         with self._session() as session:
             session.merge(row)
 
+    def collections(self) -> set[str]:
+        """The collections that hold videos."""
+        with self._session() as session:
+            return set(session.scalars(select(VideoRow.collection).distinct()))
+
     def returned(self) -> dict[str, datetime]:
         """The ids of the videos that searches have shown, with when each was first."""
         with self._session() as session:

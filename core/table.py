@@ -173,7 +173,8 @@ def keep_file(path: Path, write: Callable[[BinaryIO], None], instead_of: str) ->
 
 
 def _segments(stored: Sequence[StoredVideo], option: str) -> Iterator[Segment]:
-    for video in stored:
+    # By id: the same videos make the same map, in whatever order they came.
+    for video in sorted(stored, key=lambda entry: entry.video.id):
         of_option = [s for s in video.segments if s.embedding_option == option]
         yield from sorted(of_option, key=lambda s: s.start_offset_sec)
 

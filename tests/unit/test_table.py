@@ -51,12 +51,12 @@ def tables(store: Store, tmp_path: Path) -> Tables:
 
 
 def test_rows_stand_by_video_and_start_with_their_vectors(store: Store, tables: Tables) -> None:
-    stored = [store.video("b", [8.0, 0.0, 4.0]), store.video("a", [0.0])]
+    stored = [store.video("b", [0.0]), store.video("a", [8.0, 0.0, 4.0])]
     table = tables.of(stored, "visual")
-    ids = ["b:visual:0.0", "b:visual:4.0", "b:visual:8.0", "a:visual:0.0"]
+    ids = ["a:visual:0.0", "a:visual:4.0", "a:visual:8.0", "b:visual:0.0"]
     assert [segment.id for segment in table.segments] == ids
     assert np.array_equal(table.vectors, np.stack([store.vectors[key] for key in ids]))
-    assert (table.video_ids, table.videos.tolist()) == (("b", "a"), [0, 0, 0, 1])
+    assert (table.video_ids, table.videos.tolist()) == (("a", "b"), [0, 0, 0, 1])
     assert table.starts.tolist() == [0.0, 4.0, 8.0, 0.0]
     assert table.ends.tolist() == [4.0, 8.0, 12.0, 4.0]
 
