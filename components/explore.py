@@ -26,6 +26,8 @@ VIEWS: Mapping[View, str] = {
     "coverage": "Coverage",
     "side-by-side": "Side by side",
 }
+# These look at whatever was embedded.
+OF_ALL_OPTIONS: frozenset[View] = frozenset({"coverage", "side-by-side"})
 CLUSTERS_WANTED = "explore_clusters_wanted"
 _VIEW, _OPTION = "view", "option"
 _REFRESH_SEC = 0.5
@@ -68,13 +70,13 @@ def show_view(view: View) -> None:
     st.query_params[_VIEW] = view
 
 
-def chosen_option(library: Library) -> str:
-    """The embedding option to explore, with a choice when there are several; empty when nothing has
-    been embedded."""
+def chosen_option(library: Library, *, offered: bool = True) -> str:
+    """The embedding option to explore, with a choice when there are several unless it is not to be
+    `offered`; empty when nothing has been embedded."""
     options = library.explorer.options()
     named = st.query_params.get(_OPTION, "")
     option = named if named in options else next(iter(options), "")
-    if len(options) > 1:
+    if offered and len(options) > 1:
         st.session_state["explore_option"] = option
         st.segmented_control(
             "What is compared",
@@ -132,18 +134,13 @@ def task_shown(task: Task[T]) -> T | None:
         task.wait(_PATIENCE_SEC)
     if task.running:
         st.fragment(_progress, run_every=_REFRESH_SEC)(task)
-    elif task.state == "cancelled":
-        st.markdown("This was cancelled.")
+    elif task.state != "ready":
+        if task.error is not None:
+            show_error(task.error)
+        else:
+            st.markdown("This was cancelled.")
         st.button(
-            "Begin again",
-            icon=":material/refresh:",
-            key=f"explore_again_{id(task)}",
-            on_click=task.again,
-        )
-    elif task.error is not None:
-        show_error(task.error)
-        st.button(
-            "Try again",
+            "Try again" if task.error is not None else "Begin again",
             icon=":material/refresh:",
             key=f"explore_again_{id(task)}",
             on_click=task.again,

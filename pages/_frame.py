@@ -14,6 +14,7 @@ page = st.navigation(
     [
         st.Page("search.py", title="Search", icon=":material/search:", default=True),
         st.Page("library.py", title="Library", icon=":material/video_library:"),
+        st.Page("explore.py", title="Explore", icon=":material/scatter_plot:"),
         st.Page("status.py", title="Status", icon=":material/info:"),
     ],
     position="top",
