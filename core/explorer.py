@@ -533,7 +533,7 @@ def _stretch(table: Table, rows: range, videos: Mapping[str, Video]) -> Stretch:
 
 def _described(first: Stretch, second: Stretch, run: duplicates.Run) -> DuplicateRun:
     """A run with a suggestion which video to keep, when it is nearly all of one of them."""
-    plain = DuplicateRun(first, second, run.score)
+    plain = DuplicateRun(first, second, run.score, run.offset)
     covered = max(
         stretch.duration / stretch.video.duration if stretch.video.duration else 0.0
         for stretch in (first, second)

@@ -319,6 +319,9 @@ class Stretch:
 class DuplicateRun:
     """The same or almost the same in two videos, moment by moment; `score` is the mean cosine.
 
+    What is at second t of the first video is at t + `offset` in the second. Both stretches are
+    whole segments, which may begin up to a segment away from where that puts them.
+
     `whole` says that it is nearly all of the shorter video. Then `keep` is the one of both that is
     worth more, and `reason` why; both are empty when neither is.
     """
@@ -326,6 +329,7 @@ class DuplicateRun:
     first: Stretch
     second: Stretch
     score: float
+    offset: float
     whole: bool = False
     keep: Literal["first", "second", ""] = ""
     reason: str = ""
