@@ -38,8 +38,10 @@ _PERPLEXITY = 30
 # Principal components that distances are taken in.
 _COMPONENTS = 50
 
-# The number of clusters is looked for up to this.
+# More are no overview.
 MOST_CLUSTERS = 24
+# Clusters have so many rows on average, unless somebody wants more of them.
+_ROWS_EACH = 5
 _FIT_ROWS = 10_000
 _SILHOUETTE_ROWS = 3000
 _STARTS = 4
@@ -194,8 +196,9 @@ class Clustering:
 def cluster(
     vectors: Floats, *, count: int | None = None, on_progress: OnProgress = ignore
 ) -> Clustering:
-    """Spherical k-means (Dhillon and Modha 2001), into `count` clusters or into the number, 2 to
-    MOST_CLUSTERS, of the largest mean silhouette (Rousseeuw 1987).
+    """Spherical k-means (Dhillon and Modha 2001), into `count` clusters or into the number of the
+    largest mean silhouette (Rousseeuw 1987), from 2 to MOST_CLUSTERS, of five
+    rows each at least on average.
 
     Numbers are tried, with four k-means++ starts each (Arthur and Vassilvitskii 2007), on the first
     50 principal components of at most 10,000 rows, without the hundredth that is farthest from
@@ -237,7 +240,7 @@ def _fit(
     whole = np.zeros(len(vectors), dtype=np.int32)
     if most < 2 or count == 1 or (1 - vectors @ _unit(vectors.mean(axis=0))).max() < _SAME:
         return whole, None
-    numbers = range(2, min(MOST_CLUSTERS, most, len(vectors) - 1) + 1)
+    numbers = range(2, min(MOST_CLUSTERS, most, len(vectors) // _ROWS_EACH) + 1)
     if count is not None:
         numbers = range(min(count, most), min(count, most) + 1)
     points = _components(vectors, _COMPONENTS)
