@@ -48,6 +48,7 @@ def cards(
     why: Mapping[str, str] | None = None,
     scores: Mapping[str, float] | None = None,
     play: str = "",
+    grid: str = _GRID,
 ) -> None:
     """The moments of an answer as cards, page by page. What leads to a search opens the Search page.
 
@@ -56,8 +57,9 @@ def cards(
         why: what each card says below its title, by segment id.
         scores: what cards show in place of the cosine with the answer's recipe.
         play: the moment that begins to play at once.
+        grid: tells several grids on one page apart.
     """
-    while (event := next_event(_GRID)) is not None:
+    while (event := next_event(grid)) is not None:
         try:
             _do(library, result, event)
         except SeekpointError as error:
@@ -79,7 +81,7 @@ def cards(
         kept=[_card_of(finding) for finding in findings if finding.id in in_basket],
         exported=[_card_of(finding) for finding in findings if finding.id in exported],
         play=play,
-        key=_GRID,
+        key=grid,
     )
     if pages > 1:
         with st.container(horizontal_alignment="center"):
