@@ -33,7 +33,7 @@ from core import (
 Side = Literal["left", "right"]
 SIDES: tuple[Side, Side] = ("left", "right")
 _OTHER: Mapping[Side, Side] = {"left": "right", "right": "left"}
-_LENGTHS = (5, 10, 20)
+_LENGTHS, _USUAL, _K = (5, 10, 20), 10, "compare_k"
 _SHOWN = ("All", "In both", "On one side only")
 # From the top; below the last one there is nothing in common worth a word.
 _ALIKE = (
@@ -50,31 +50,21 @@ def show_compare(library: Library, option: str) -> None:
     """Two questions, their answers in two columns, and how far these agree."""
     del option
     _begin(library)
-    k = _lengths()
-    with st.container(key="compare_questions"):
-        columns = st.columns(2, gap="large")
+    k: int = st.session_state.get(_K) or _USUAL
     results: dict[Side, SearchResult] = {}
-    for side, column in zip(SIDES, columns, strict=True):
+    for side, column in zip(SIDES, st.columns(2, gap="large"), strict=True):
         with column:
             result = _asked(library, side, k)
         if result is not None:
             results[side] = result
     if len(results) < len(SIDES):
+        if not any(_of(side).question for side in SIDES):
+            st.markdown("Ask something on both sides to see what the answers share.")
         return
-    left, right = results["left"], results["right"]
-    found = library.explorer.compare(left, right, k=k)
-    _summary(found, left, right)
-    if found.pairs or found.only_left or found.only_right:
-        st.altair_chart(_slopes(found), alt=_slopes_in_words(found))
-    shown = st.segmented_control(
-        "Show",
-        _SHOWN,
-        default=_SHOWN[0],
-        required=True,
-        key="compare_shown",
-        label_visibility="collapsed",
-        persist_state="session",
-    )
+    found = library.explorer.compare(results["left"], results["right"], k=k)
+    _verdict(found, results["left"], results["right"])
+    with st.container(horizontal=True):
+        shown = _controls()
     for side, column in zip(SIDES, st.columns(2, gap="large"), strict=True):
         with column:
             _answer(library, side, results[side], found, shown)
@@ -118,27 +108,42 @@ def _take(side: Side, question: Question | None) -> None:
     state[f"{_key(side)}_round"] = state.get(f"{_key(side)}_round", 0) + 1
 
 
+def _of(side: Side) -> _Asked:
+    asked: _Asked = st.session_state[_key(side)]
+    return asked
+
+
 def _widget(side: Side, name: str) -> str:
     return f"compare_{side}_{name}_{st.session_state[f'{_key(side)}_round']}"
 
 
-def _lengths() -> int:
-    k: int = st.segmented_control(
-        "How many of each",
-        _LENGTHS,
-        default=10,
+def _controls() -> str:
+    """Which moments are shown, and of how many first ones of each answer."""
+    shown: str = st.segmented_control(
+        "Show",
+        _SHOWN,
+        default=_SHOWN[0],
         required=True,
-        format_func=lambda k: f"First {k}",
-        key="compare_k",
+        key="compare_shown",
         label_visibility="collapsed",
         persist_state="session",
     )
-    return k
+    st.segmented_control(
+        "How many of each",
+        _LENGTHS,
+        default=_USUAL,
+        required=True,
+        format_func=lambda k: f"First {k}",
+        key=_K,
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    return shown
 
 
 def _asked(library: Library, side: Side, k: int) -> SearchResult | None:
     """The question of a side, and its answer unless there is none to be had, which is said."""
-    now: _Asked = st.session_state[_key(side)]
+    now = _of(side)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.text_input(
             f"Question on the {side}",
@@ -149,7 +154,7 @@ def _asked(library: Library, side: Side, k: int) -> SearchResult | None:
             on_change=_take_text,
             args=(side,),
         )
-        with st.popover("Others", icon=":material/history:", key=_widget(side, "others")):
+        with st.popover("Earlier", icon=":material/history:", key=_widget(side, "others")):
             offer_questions(
                 library,
                 key=_widget(side, "offer"),
@@ -178,7 +183,7 @@ def _asked(library: Library, side: Side, k: int) -> SearchResult | None:
 
 
 def _take_text(side: Side) -> None:
-    now: _Asked = st.session_state[_key(side)]
+    now = _of(side)
     text = st.session_state[_widget(side, "box")].strip()
     filters = now.question.filters if now.question else Filters()
     try:
@@ -229,7 +234,7 @@ def _filters_popover(library: Library, side: Side, now: _Asked) -> None:
 
 def _take_filters(side: Side) -> None:
     state = st.session_state
-    now: _Asked = state[_key(side)]
+    now = _of(side)
     if now.question is None:
         return
     filters = replace(
@@ -244,7 +249,8 @@ def _take_filters(side: Side) -> None:
 # --- how far the answers agree --------------------------------------------------------------------
 
 
-def _summary(found: Comparison, left: SearchResult, right: SearchResult) -> None:
+def _verdict(found: Comparison, left: SearchResult, right: SearchResult) -> None:
+    """How far both answers agree, in words and as a picture of the ranks."""
     if (left.recipe, left.filters) == (right.recipe, right.filters):
         st.caption("Both sides ask the same. Change the words or the filters of one of them.")
     st.markdown(
@@ -252,6 +258,8 @@ def _summary(found: Comparison, left: SearchResult, right: SearchResult) -> None
         help=f"Overlap of the first {found.k}: {found.overlap:.0%}. Rank-biased overlap, in which "
         f"the first ranks count most: {found.rbo:.2f} of 1.",
     )
+    if left.moments or right.moments:
+        st.altair_chart(_slopes(found), alt=_slopes_in_words(found))
 
 
 def in_words(found: Comparison) -> str:
@@ -370,6 +378,7 @@ def _answer(
         library,
         replace(result, moments=tuple(moments)),
         name=_key(side),
+        grid=f"{_key(side)}_moments",
         why={_id(moment): _standing(ranks.get(_id(moment)), _OTHER[side]) for moment in moments},
     )
 

@@ -17,8 +17,6 @@ from core import Coverage, CoverageRow, Library, Segment, Video
 
 _PER_PAGE = 12
 _BARS = 12
-_BAR_PX = 28
-_COLOUR = "#0f8f86"
 _PAGE = "coverage_page"
 
 
@@ -30,14 +28,14 @@ def show_coverage(library: Library, option: str) -> None:
     if found is None:
         return
     _totals(found)
-    with st.grid("auto", min_column_width=340, gap="large") as grid:
+    with st.grid("auto", min_column_width=320, gap="large") as grid:
         for heading, rows in (
             (
                 "Matches in",
                 [_named(row, OPTION_NAMES.get(row.name, row.name)) for row in found.options],
             ),
             ("Categories", [_named(row, row.name or "No category") for row in found.categories]),
-            ("Added in", [_named(row, _month(row.name)) for row in found.months]),
+            ("Added in", [_named(row, _month(row.name)) for row in found.months[::-1]]),
             ("Model", found.models),
         ):
             if rows:
@@ -58,39 +56,22 @@ def _totals(found: Coverage) -> None:
 
 
 def _bars(heading: str, rows: Sequence[CoverageRow]) -> None:
-    """A bar for each row, by its time, with its figures behind it."""
-    import altair as alt
-    import pandas as pd
-
-    shown = list(rows[-_BARS:] if heading == "Added in" else rows[:_BARS])
+    """What each row comes to, over a bar by its time."""
     st.markdown(f"**{heading}**")
-    table = pd.DataFrame(
-        [{"name": row.name, "hours": row.hours, "figures": _figures(row)} for row in shown]
-    )
-    order = alt.Y(
-        "name:N",
-        sort=None,
-        title=None,
-        axis=alt.Axis(labelLimit=110, minExtent=110, maxExtent=110, ticks=False, domain=False),
-    )
-    most = max(row.hours for row in shown) or 1.0
-    # Behind the longest bar there is room for what is written there.
-    hours = alt.X("hours:Q", axis=None, scale=alt.Scale(domain=[0, 3 * most]))
-    drawn = alt.Chart(table).encode(y=order, x=hours)
-    bars = drawn.mark_bar(color=_COLOUR, cornerRadiusEnd=2, height=10, minBandSize=1)
-    words = drawn.mark_text(align="left", dx=6).encode(
-        text="figures:N", color=alt.value(_text_colour())
-    )
-    chart = (bars + words).properties(height=_BAR_PX * len(shown)).configure_view(stroke=None)
-    st.altair_chart(
-        chart, alt=f"{heading}. " + "; ".join(f"{row.name}: {_figures(row)}" for row in shown)
-    )
-    if len(rows) > len(shown):
-        st.caption(f"and {len(rows) - len(shown):,} more")
-
-
-def _text_colour() -> str:
-    return "#eceeee" if st.context.theme.type == "dark" else "#101314"
+    most = max(row.hours for row in rows) or 1.0
+    with st.container(gap="small"):
+        for row in rows[:_BARS]:
+            with st.container(gap=None):
+                with st.container(horizontal=True, horizontal_alignment="distribute", gap="small"):
+                    st.text(row.name, width="content")
+                    st.caption(_figures(row), width="content")
+                # Nothing a visitor wrote stands in this markup.
+                st.html(
+                    f'<div style="width:{100 * row.hours / most:.1f}%;height:6px;min-width:2px;'
+                    'border-radius:3px;background:currentColor;opacity:.35"></div>'
+                )
+        if len(rows) > _BARS:
+            st.caption(f"and {len(rows) - _BARS:,} more")
 
 
 def _named(row: CoverageRow, name: str) -> CoverageRow:
@@ -110,9 +91,9 @@ def _storage(found: Coverage) -> None:
     st.markdown(f"**On the disk, {size(sum(found.storage.values()))}**")
     with st.container(gap="xxsmall"):
         for name, taken in found.storage.items():
-            with st.container(horizontal=True, gap="small", wrap=False):
-                st.caption(name, width=190)
-                st.text(size(taken), width="content")
+            with st.container(horizontal=True, horizontal_alignment="distribute", gap="small"):
+                st.text(name, width="content")
+                st.caption(size(taken), width="content")
 
 
 def _never_returned(library: Library, found: Coverage) -> None:

@@ -120,7 +120,7 @@ def _by_pair(runs: Sequence[DuplicateRun]) -> list[list[DuplicateRun]]:
 
 
 def _summary(found: Duplicates, pairs: Sequence[Sequence[DuplicateRun]]) -> None:
-    seconds = sum(_length(run) for run in found.runs)
+    seconds = sum(_shared(run)[0].duration for run in found.runs)
     said = (
         f"{count(len(found.runs), 'passage')} in {count(len(pairs), 'pair')} of "
         f"videos, {clock(seconds)} in all"
@@ -147,10 +147,10 @@ def to_csv(runs: Sequence[DuplicateRun]) -> bytes:
 def _csv_row(run: DuplicateRun) -> tuple[object, ...]:
     sides = [
         (side.video.title, side.video.video_url, side.start_offset_sec, side.end_offset_sec)
-        for side in (run.first, run.second)
+        for side in _shared(run)
     ]
     suggestion = f"keep the {run.keep} one: {run.reason}" if run.keep else ""
-    return (*sides[0], *sides[1], _length(run), round(run.score, 4), suggestion)
+    return (*sides[0], *sides[1], _shared(run)[0].duration, round(run.score, 4), suggestion)
 
 
 def _pair(runs: Sequence[DuplicateRun]) -> None:
@@ -158,12 +158,12 @@ def _pair(runs: Sequence[DuplicateRun]) -> None:
     first, second = runs[0].first.video, runs[0].second.video
     with st.container(gap="small", key=f"duplicates_pair_{first.id}_{second.id}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            _poster(resources.links(), runs[0].first)
-            _poster(resources.links(), runs[0].second)
+            for stretch in _shared(runs[0]):
+                _poster(resources.links(), stretch)
             with st.container(gap=None):
                 st.text(_title(first))
                 st.text(_title(second))
-                seconds = sum(_length(run) for run in runs)
+                seconds = sum(_shared(run)[0].duration for run in runs)
                 st.caption(f"{count(len(runs), 'passage')}, {clock(seconds)} in common")
         for run in runs[:_RUNS_OF_PAIR]:
             _run(run)
@@ -188,7 +188,8 @@ def _run(run: DuplicateRun) -> None:
     """A stretch that can be opened, and the player when it is."""
     key = _key(run)
     is_open = st.session_state.get(_OPEN) == key
-    spans = f"{_span(run.first)} and {_span(run.second)}"
+    first, second = _shared(run)
+    spans = f"{_span(first)} and {_span(second)}"
     titles = f"of {_title(run.first.video)} and {_title(run.second.video)}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
@@ -199,7 +200,7 @@ def _run(run: DuplicateRun) -> None:
             on_click=_close if is_open else _open,
             args=() if is_open else (key,),
         )
-        st.caption(f"{_seconds(_length(run))} long, score {run.score:.2f}", width="content")
+        st.caption(f"{_seconds(first.duration)} long, score {run.score:.2f}", width="content")
     if is_open:
         in_step(run, links=resources.links(), start=st.session_state.pop(_START, False))
 
@@ -210,7 +211,7 @@ def in_step(run: DuplicateRun, *, links: Links, start: bool = False) -> None:
         key="duplicates_player",
         data={
             "id": _key(run),
-            "length": _length(run),
+            "length": _shared(run)[0].duration,
             "start": start,
             "sides": [
                 {
@@ -219,7 +220,7 @@ def in_step(run: DuplicateRun, *, links: Links, start: bool = False) -> None:
                     "span": _span(stretch),
                     "start": stretch.start_offset_sec,
                 }
-                for stretch in (run.first, run.second)
+                for stretch in _shared(run)
             ],
         },
     )
@@ -251,16 +252,19 @@ def _close() -> None:
 
 
 def _key(run: DuplicateRun) -> str:
-    sides = (
-        f"{stretch.video.id}_{round(1000 * stretch.start_offset_sec)}"
-        for stretch in (run.first, run.second)
+    return "_".join(
+        f"{stretch.video.id}_{round(1000 * stretch.start_offset_sec)}" for stretch in _shared(run)
     )
-    return "_".join((*sides, f"{round(1000 * _length(run))}"))
 
 
-def _length(run: DuplicateRun) -> float:
-    """How long both can be played together, in seconds."""
-    return min(run.first.duration, run.second.duration)
+def _shared(run: DuplicateRun) -> tuple[Stretch, Stretch]:
+    """What both show at the same time, which is as long in both."""
+    start = max(run.first.start_offset_sec, run.second.start_offset_sec - run.offset)
+    end = min(run.first.end_offset_sec, run.second.end_offset_sec - run.offset)
+    return (
+        Stretch(run.first.video, start, end),
+        Stretch(run.second.video, start + run.offset, end + run.offset),
+    )
 
 
 def _title(video: Video) -> str:
