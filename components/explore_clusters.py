@@ -61,6 +61,7 @@ def _number() -> None:
         "Number of clusters",
         min_value=1,
         max_value=_MOST,
+        value=None,
         placeholder="Automatic",
         key=_BOX,
         on_change=_take_number,
