@@ -48,6 +48,7 @@ def cards(
     why: Mapping[str, str] | None = None,
     scores: Mapping[str, float] | None = None,
     play: str = "",
+    scored: bool = True,
     grid: str = _GRID,
 ) -> None:
     """The moments of an answer as cards, page by page. What leads to a search opens the Search page.
@@ -57,6 +58,7 @@ def cards(
         why: what each card says below its title, by segment id.
         scores: what cards show in place of the cosine with the answer's recipe.
         play: the moment that begins to play at once.
+        scored: False where cosines with the answer's recipe mean nothing, which are not shown then.
         grid: tells several grids on one page apart.
     """
     while (event := next_event(grid)) is not None:
@@ -69,6 +71,7 @@ def cards(
     page = min(pages, st.session_state.get(key, 1))
     moments = result.moments if scores is None else [_scored(m, scores) for m in result.moments]
     of_recipe = result.recipe, result.filters
+    knows_scores = scored and scores is None and result.model == library.embedder.model
     findings = library.findings(result)
     in_basket = library.basket.ids()
     exported = library.basket.exported([finding.id for finding in findings])
@@ -77,9 +80,10 @@ def cards(
         links=resources.links(),
         why=why,
         top_score=max(moment.score for moment in moments),
-        heat_url=resources.heat_links(*of_recipe) if scores is None else None,
+        heat_url=resources.heat_links(*of_recipe) if knows_scores else None,
         kept=[_card_of(finding) for finding in findings if finding.id in in_basket],
         exported=[_card_of(finding) for finding in findings if finding.id in exported],
+        scored=scored,
         play=play,
         key=grid,
     )

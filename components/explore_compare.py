@@ -52,7 +52,7 @@ def show_compare(library: Library, option: str) -> None:
     _begin(library)
     k: int = st.session_state.get(_K) or _USUAL
     results: dict[Side, SearchResult] = {}
-    for side, column in zip(SIDES, st.columns(2, gap="large"), strict=True):
+    for side, column in zip(SIDES, st.columns(2, gap="medium"), strict=True):
         with column:
             result = _asked(library, side, k)
         if result is not None:
@@ -65,7 +65,8 @@ def show_compare(library: Library, option: str) -> None:
     _verdict(found, results["left"], results["right"])
     with st.container(horizontal=True):
         shown = _controls()
-    for side, column in zip(SIDES, st.columns(2, gap="large"), strict=True):
+    # With this gap two cards fit beside each other on either side.
+    for side, column in zip(SIDES, st.columns(2, gap="medium"), strict=True):
         with column:
             _answer(library, side, results[side], found, shown)
 
@@ -75,15 +76,13 @@ def show_compare(library: Library, option: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What one side asks. `text` is what stands in its box, `problem` why that is no question."""
+    """What one side asks, and which embedder's vectors: empty for those of the library. `text` is
+    what stands in its box, `problem` why that is no question."""
 
     question: Question | None = None
     text: str = ""
     problem: SeekpointError | None = None
-
-    @classmethod
-    def of(cls, question: Question | None) -> _Asked:
-        return cls() if question is None else cls(question, question.text)
+    embedder: str = ""
 
 
 def _begin(library: Library) -> None:
@@ -104,7 +103,9 @@ def _key(side: Side) -> str:
 def _take(side: Side, question: Question | None) -> None:
     """Another question; the widgets begin anew with it, and what is open closes."""
     state = st.session_state
-    state[_key(side)] = _Asked.of(question)
+    embedder = state[_key(side)].embedder if _key(side) in state else ""
+    text = "" if question is None else question.text
+    state[_key(side)] = _Asked(question, text, embedder=embedder)
     state[f"{_key(side)}_round"] = state.get(f"{_key(side)}_round", 0) + 1
 
 
@@ -172,7 +173,8 @@ def _asked(library: Library, side: Side, k: int) -> SearchResult | None:
         st.caption(f"Only {', '.join(chips)}")
     try:
         with st.spinner("Searching"):
-            found = library.search(question.recipe, filters=question.filters, limit=k)
+            answers = library.model(now.embedder) if now.embedder else library
+            found = answers.search(question.recipe, filters=question.filters, limit=k)
     except SeekpointError as error:
         show_error(error)
         st.button("Try again", key=_widget(side, "again"), icon=":material/refresh:")
@@ -187,10 +189,10 @@ def _take_text(side: Side) -> None:
     text = st.session_state[_widget(side, "box")].strip()
     filters = now.question.filters if now.question else Filters()
     try:
-        asked = _Asked.of(typed(text, filters)) if text else _Asked()
+        question, problem = typed(text, filters) if text else None, None
     except RecipeError as error:
-        asked = replace(now, text=text, problem=error)
-    st.session_state[_key(side)] = asked
+        question, problem = now.question, error
+    st.session_state[_key(side)] = replace(now, question=question, text=text, problem=problem)
 
 
 def _filters_popover(library: Library, side: Side, now: _Asked) -> None:
@@ -200,6 +202,17 @@ def _filters_popover(library: Library, side: Side, now: _Asked) -> None:
     filters, options = now.question.filters, library.capabilities.options
     report: dict[str, Any] = {"on_change": _take_filters, "args": (side,)}
     with st.popover("Filters", icon=":material/tune:", key=_widget(side, "filters")):
+        if others := library.other_models():
+            models = {"": library.embedder.name} | {name: name for name in others}
+            st.segmented_control(
+                "Embedded by",
+                list(models),
+                default=now.embedder,
+                required=True,
+                format_func=models.__getitem__,
+                key=_widget(side, "embedder"),
+                **report,
+            )
         if len(options) > 1:
             st.multiselect(
                 "Matches in",
@@ -243,7 +256,11 @@ def _take_filters(side: Side) -> None:
         categories=tuple(state.get(_widget(side, "categories"), ())),
         min_score=state[_widget(side, "min")],
     )
-    state[_key(side)] = replace(now, question=replace(now.question, filters=filters))
+    state[_key(side)] = replace(
+        now,
+        question=replace(now.question, filters=filters),
+        embedder=state.get(_widget(side, "embedder"), now.embedder),
+    )
 
 
 # --- how far the answers agree --------------------------------------------------------------------
@@ -251,7 +268,8 @@ def _take_filters(side: Side) -> None:
 
 def _verdict(found: Comparison, left: SearchResult, right: SearchResult) -> None:
     """How far both answers agree, in words and as a picture of the ranks."""
-    if (left.recipe, left.filters) == (right.recipe, right.filters):
+    asked = [(side.recipe, side.filters, side.model) for side in (left, right)]
+    if asked[0] == asked[1]:
         st.caption("Both sides ask the same. Change the words or the filters of one of them.")
     st.markdown(
         in_words(found),

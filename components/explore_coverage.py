@@ -118,7 +118,7 @@ def _never_returned(library: Library, found: Coverage) -> None:
     ]
     with errors_shown():
         answer = library.explorer.answer([segment.id for segment in middles if segment])
-    cards(library, answer, name="coverage")
+    cards(library, answer, name="coverage", scored=False)
     if pages > 1:
         with st.container(horizontal_alignment="center"):
             st.pagination(pages, key=_PAGE)

@@ -21,7 +21,7 @@ from components.explore_questions import (
 from components.feedback import show_error
 from components.format import clock, count
 from components.labels import named, names_for_readers
-from core import Library, Overview, RecipeError, SeekpointError, Task, Trend, TrendLine
+from core import Filters, Library, Overview, RecipeError, SeekpointError, Task, Trend, TrendLine
 from core.export import csv_file
 from core.trends import Period
 
@@ -36,7 +36,7 @@ _LEAST_PERIODS = 5
 _PERIODS = {Period.DAY: "Day", Period.WEEK: "Week", Period.MONTH: "Month"}
 _DATES: Mapping[Dates, str] = {"added": "Added", "recorded": "Recorded"}
 _DAYS = {Period.DAY: 1, Period.WEEK: 7, Period.MONTH: 31}
-# Told apart by those who see few colours, and on light and dark; points differ in shape as well.
+# A colour and a shape for each line: told apart by those who see few colours, on light and dark.
 _COLOURS = (
     "#0f8f86",
     "#d1603d",
@@ -47,6 +47,16 @@ _COLOURS = (
     "#7d8b2f",
     "#8a8f93",
 )
+_SHAPES = {
+    "circle": "●",
+    "square": "■",
+    "triangle-up": "▲",
+    "diamond": "◆",
+    "triangle-down": "▼",
+    "cross": "✚",
+    "triangle-right": "▶",
+    "triangle-left": "◀",
+}
 _TOPICS, _BOX, _PROBLEM, _ROUND = (
     "trends_topics",
     "trends_box",
@@ -298,13 +308,14 @@ def _rows(names: Mapping[_Topic, str], lines: _Lines, wanted: _Wanted) -> None:
             with st.container(
                 horizontal=True, vertical_alignment="center", wrap=False, gap="small"
             ):
-                _swatch(number)
+                _mark(number)
                 with st.container(gap=None):
                     st.text(name)
                     if task is None:
                         st.caption("There is no such cluster.")
                     elif task.result:
-                        st.caption(in_words(task.result[0], wanted.by))
+                        said = in_words(task.result[0], wanted.by)
+                        st.caption(f"{said[:1].upper()}{said[1:]}{_unfiltered(topic)}")
                 st.button(
                     named("Remove", name),
                     key=f"trends_remove_{topic.name}",
@@ -323,12 +334,15 @@ def _rows(names: Mapping[_Topic, str], lines: _Lines, wanted: _Wanted) -> None:
                 )
 
 
-def _swatch(number: int) -> None:
-    st.html(
-        f'<span style="display:block;width:12px;height:12px;border-radius:3px;'
-        f'background:{_COLOURS[number]}"></span>',
-        width=12,
-    )
+def _unfiltered(topic: _Topic) -> str:
+    filtered = topic.question is not None and topic.question.filters != Filters()
+    return "; without its filters" if filtered else ""
+
+
+def _mark(number: int) -> None:
+    """What stands for a line in the charts, which have no other legend."""
+    glyph = list(_SHAPES.values())[number]
+    st.html(f'<span aria-hidden="true" style="color:{_COLOURS[number]}">{glyph}</span>', width=16)
 
 
 def in_words(line: TrendLine, by: Period) -> str:
@@ -338,7 +352,7 @@ def in_words(line: TrendLine, by: Period) -> str:
     share = line.matched_sec / line.total_sec if line.total_sec else 0.0
     return (
         f"{_direction(line.over_time, by)}; {count(line.segments, 'segment')}, "
-        f"{clock(line.matched_sec)} of {clock(line.total_sec)} ({share:.1%}){_from_score(line)}"
+        f"{clock(line.matched_sec)} of {clock(line.total_sec)} ({100 * share:.1f} %){_from_score(line)}"
     )
 
 
@@ -369,9 +383,8 @@ def _period(start: date, by: Period) -> str:
 def _charts(
     names: Mapping[_Topic, str], drawn: Sequence[tuple[_Topic, TrendLine]], wanted: _Wanted
 ) -> None:
-    colour_of = dict(zip(names, _COLOURS, strict=False))
-    colours = [colour_of[topic] for topic, _ in drawn]
     lines = [(names[topic], line) for topic, line in drawn]
+    looks = _told_apart(list(names.values()))
     what = "recorded" if wanted.dates == "recorded" else "added"
     _heading(
         f"Share of the time, by the {wanted.by} the videos were {what}",
@@ -379,13 +392,13 @@ def _charts(
         lambda: to_csv(lines),
     )
     said = "; ".join(f"{name}: {in_words(line, wanted.by)}" for name, line in lines)
-    st.altair_chart(_over_time(lines, colours, wanted.by), alt=said)
+    st.altair_chart(_over_time(lines, looks, wanted.by), alt=said)
     _heading(
         "Share of the time, along the length of the videos",
         "seekpoint-along.csv",
         lambda: along_to_csv(lines),
     )
-    st.altair_chart(_along(lines, colours), alt="; ".join(_most_along(*line) for line in lines))
+    st.altair_chart(_along(lines, looks), alt="; ".join(_most_along(*line) for line in lines))
 
 
 def _heading(words: str, file_name: str, write: Any) -> None:
@@ -405,7 +418,7 @@ def _heading(words: str, file_name: str, write: Any) -> None:
         )
 
 
-def _over_time(lines: Sequence[tuple[str, TrendLine]], colours: Sequence[str], by: Period) -> Any:
+def _over_time(lines: Sequence[tuple[str, TrendLine]], looks: tuple[Any, Any], by: Period) -> Any:
     import altair as alt
     import pandas as pd
 
@@ -431,7 +444,7 @@ def _over_time(lines: Sequence[tuple[str, TrendLine]], colours: Sequence[str], b
         ],
         columns=["topic", "from", "turn"],
     )
-    colour, shape = _told_apart([name for name, _ in lines], colours)
+    colour, shape = looks
     x = alt.X(
         "from:T",
         title=None,
@@ -459,7 +472,7 @@ def _over_time(lines: Sequence[tuple[str, TrendLine]], colours: Sequence[str], b
     return (turn + line + dots).properties(height=280)
 
 
-def _along(lines: Sequence[tuple[str, TrendLine]], colours: Sequence[str]) -> Any:
+def _along(lines: Sequence[tuple[str, TrendLine]], looks: tuple[Any, Any]) -> Any:
     import altair as alt
     import pandas as pd
 
@@ -470,7 +483,7 @@ def _along(lines: Sequence[tuple[str, TrendLine]], colours: Sequence[str]) -> An
             for number, share in enumerate(line.along)
         ]
     )
-    colour, shape = _told_apart([name for name, _ in lines], colours)
+    colour, shape = looks
     drawn = alt.Chart(parts).encode(
         x=alt.X(
             "place:Q",
@@ -492,15 +505,15 @@ def _along(lines: Sequence[tuple[str, TrendLine]], colours: Sequence[str]) -> An
     return (drawn.mark_line(strokeWidth=2) + dots).properties(height=200)
 
 
-def _told_apart(names: Sequence[str], colours: Sequence[str]) -> tuple[Any, Any]:
-    """A colour and a shape for each line, in one legend."""
+def _told_apart(names: Sequence[str]) -> tuple[Any, Any]:
+    """The colour and the shape of each line."""
     import altair as alt
 
-    legend = alt.Legend(title=None, orient="top", columns=2, labelLimit=150)
-    scale = alt.Scale(domain=list(names), range=list(colours))
+    colours = alt.Scale(domain=names, range=_COLOURS[: len(names)])
+    shapes = alt.Scale(domain=names, range=list(_SHAPES)[: len(names)])
     return (
-        alt.Color("topic:N", scale=scale, legend=legend),
-        alt.Shape("topic:N", scale=alt.Scale(domain=list(names)), legend=legend),
+        alt.Color("topic:N", scale=colours, legend=None),
+        alt.Shape("topic:N", scale=shapes, legend=None),
     )
 
 

@@ -96,6 +96,7 @@ def results_grid(
     exported: Collection[str] = (),
     layout: Layout = "cards",
     grouped: bool = False,
+    scored: bool = True,
     play: str = "",
     key: str = "results",
 ) -> GridEvent | None:
@@ -120,6 +121,7 @@ def results_grid(
         exported: the moments that have left as a file before.
         layout: pictures as a wall of cards, or dense rows.
         grouped: the moments of each video together, under its title.
+        scored: False for moments that were not found by a score, which is not shown then.
         play: the moment that begins to play by itself, once, when it is another than before.
     """
     inbox = _inbox(key)
@@ -134,6 +136,7 @@ def results_grid(
         heat_url=heat_url,
         kept=kept or (),
         exported=exported,
+        scored=scored,
     )
     if grouped:
         moments = _by_video(moments)
@@ -184,6 +187,7 @@ class _Writer:
     heat_url: Callable[[Video], str] | None = None
     kept: Collection[str] = ()
     exported: Collection[str] = ()
+    scored: bool = True
 
     def is_below(self, moment: Moment) -> bool:
         """Whether a moment is behind the cut."""
@@ -246,13 +250,13 @@ class _Writer:
             "options": sorted(moment.best.scores_by_option),
             "why": self.why.get(best.id, ""),
             "name": self._spoken(moment, title, spans, relevance),
-            "score_label": f"{moment.score:z.2f}",
+            "score_label": f"{moment.score:z.2f}" if self.scored else "",
             "level": relevance.level if relevance else "",
             "level_reason": _meaning(relevance) if relevance else "",
             "relevance": _share(moment.score, self.top),
             "kept": not set(segments).isdisjoint(self.kept),
             "exported": not set(segments).isdisjoint(self.exported),
-            "facts": _facts(moment, relevance),
+            "facts": _facts(moment, relevance, scored=self.scored),
             "heat": self.heat_url(moment.video) if self.heat_url else "",
             "src": self.links.video_url(moment.video),
             "poster": self.links.poster_url(moment.video, poster_second),
@@ -271,7 +275,9 @@ class _Writer:
         relevance: Relevance | None,
     ) -> str:
         """The card in one breath, for those who hear it."""
-        said = [title, ", then ".join(span["name"] for span in spans), f"score {moment.score:z.2f}"]
+        said = [title, ", then ".join(span["name"] for span in spans)]
+        if self.scored:
+            said.append(f"score {moment.score:z.2f}")
         if relevance:
             said.append(f"{relevance.level}, above {_percent(relevance)} of the library")
         return ", ".join(said)
@@ -304,16 +310,18 @@ def _meaning(relevance: Relevance) -> str:
     )
 
 
-def _facts(moment: Moment, relevance: Relevance | None) -> list[list[str]]:
+def _facts(moment: Moment, relevance: Relevance | None, *, scored: bool) -> list[list[str]]:
     """All that is known of a moment, as names and values."""
     times = [
         f"{clock(start, tenths=True)} to {clock(end, tenths=True)}"
         for start, end in _offsets(moment)
     ]
     length = moment.video.duration
-    facts = [["Time", ", then ".join(times)], ["Score", f"{moment.score:z.3f}"]]
+    facts = [["Time", ", then ".join(times)]]
+    if scored:
+        facts.append(["Score", f"{moment.score:z.3f}"])
     # Of one option alone it is the score itself.
-    if len(moment.best.scores_by_option) > 1:
+    if scored and len(moment.best.scores_by_option) > 1:
         facts += [
             [f"Score, {option}", f"{score:z.3f}"]
             for option, score in sorted(moment.best.scores_by_option.items())
