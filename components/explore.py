@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal, Protocol, TypeVar, cast
 
 import streamlit as st
@@ -29,6 +30,7 @@ VIEWS: Mapping[View, str] = {
 # These look at whatever was embedded.
 OF_ALL_OPTIONS: frozenset[View] = frozenset({"coverage", "side-by-side"})
 CLUSTERS_WANTED = "explore_clusters_wanted"
+_STYLE = Path(__file__).with_name("explore.css")
 _VIEW, _OPTION = "view", "option"
 _REFRESH_SEC = 0.5
 # Most libraries are small: their answer is there before a progress bar could be read.
@@ -51,6 +53,7 @@ def open_view() -> View:
     """The view that is open, under the row of all of them."""
     named = st.query_params.get(_VIEW)
     view = cast(View, named) if named in VIEWS else "map"
+    st.html(_STYLE)
     st.session_state["explore_view"] = view
     st.segmented_control(
         "View",

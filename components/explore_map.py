@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -144,16 +143,19 @@ def _points(library: Library, overview: Overview) -> pd.DataFrame:
     videos = {video.id: video for video in library.videos()}
     segments = [overview.segments[row] for row in overview.shown]
     found = [videos.get(segment.video_id) for segment in segments]
+    titles = [(v.title or "Untitled video") if v else "A removed video" for v in found]
+    times = [f"{clock(s.start_offset_sec)} to {clock(s.end_offset_sec)}" for s in segments]
     points = pd.DataFrame(
         {
             "row": np.arange(len(segments)),
             "x": overview.points[:, 0],
             "y": overview.points[:, 1],
             "Cluster": overview.labels[overview.shown],
-            "Video": [(v.title or "Untitled video") if v else "A removed video" for v in found],
-            "Time": [f"{clock(s.start_offset_sec)} to {clock(s.end_offset_sec)}" for s in segments],
+            "Video": titles,
+            "Time": times,
             "Category": [(v.category if v else "") or "None" for v in found],
             "added": [v.added_at if v else None for v in found],
+            "name": [f"{title}, {time}" for title, time in zip(titles, times, strict=True)],
         }
     )
     st.session_state[_POINTS] = (overview, library.version, points)
@@ -162,26 +164,22 @@ def _points(library: Library, overview: Overview) -> pd.DataFrame:
 
 def _coloured(library: Library, overview: Overview, points: pd.DataFrame) -> _Colouring:
     """What somebody chose the colours to say."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        colour: Colour = st.segmented_control(
-            "Colour",
-            ("Cluster", "Video", "Category", "Date added", "Score"),
-            default="Cluster",
-            required=True,
-            key="explore_map_colour",
-        )
-        if colour == "Score":
-            return _scores(library, overview, points)
+    colour: Colour = st.segmented_control(
+        "Colour",
+        ("Cluster", "Video", "Category", "Date added", "Score"),
+        default="Cluster",
+        required=True,
+        key="explore_map_colour",
+    )
+    if colour == "Score":
+        return _scores(library, overview, points)
     if colour == "Date added":
         return _Colouring(points["added"], "dates")
     if colour == "Cluster":
         names = cluster_names(overview)
         return _Colouring([names[number - 1] for number in points["Cluster"]], "names", names)
-    return _Colouring(points[colour], "names", _commonest_first(points[colour]))
-
-
-def _commonest_first(names: Iterable[str]) -> list[str]:
-    return [name for name, _ in Counter(names).most_common()]
+    commonest_first = [str(name) for name in points[colour].value_counts().index]
+    return _Colouring(points[colour], "names", commonest_first)
 
 
 def _scores(library: Library, overview: Overview, points: pd.DataFrame) -> _Colouring:
@@ -215,8 +213,8 @@ def _chart(
 
     pick = alt.selection_point(name="pick", fields=["row"], empty=False)
     brush = alt.selection_interval(name="brush")
-    drawn = points[["row", "x", "y", "Video", "Time", "Cluster"]].assign(
-        colour=colouring.values, name=points["Video"] + ", " + points["Time"]
+    drawn = points[["row", "x", "y", "Video", "Time", "Cluster", "name"]].assign(
+        colour=colouring.values
     )
     # Many small points, few large ones: about the same share of the map.
     size = float(np.clip(24_000 / len(points), 14, 90))
