@@ -12,7 +12,7 @@ from core import Library, SeekpointError
 
 def show_error(error: SeekpointError) -> None:
     """Message and hint as plain text: both may quote a title, an address or a file name."""
-    with st.container(border=True, horizontal=True, key="error"):
+    with st.container(border=True, horizontal=True):
         st.markdown(":red[:material/error:]", width="content")
         with st.container(gap="xxsmall"):
             st.text(error.message)
