@@ -1,13 +1,14 @@
 """The same or almost the same in two videos: re-uploads, re-cuts, intros, bumpers.
 
-Two segments are the same when their cosine is high enough, and when they are clearly nearer to each
-other than either is to what lies two segments away in its own video. The second rule is for
-pictures that stand still: a black screen is like itself at any offset, so it does not say which
-second belongs to which. Such a stretch is part of a run when something beside it fixes the offset,
-and never a run by itself.
+Two segments are the same when their cosine is high enough. A picture that stands still must have
+more in common, as it is like itself at any offset and so does not say which second belongs to
+which: either the pair is clearly nearer to each other than to what lies two segments away in its
+own video, or it has nearly the highest cosine and the picture is in few videos. Without this rule
+a black screen would fill the list. What does not pass is part of a run all the same when something
+beside it fixes the offset.
 
-The search is exact: every segment meets every segment of every other video once, in blocks, so
-that memory stays bounded.
+The search is exact: every segment meets every segment of every other video, in blocks, so that
+memory stays bounded.
 """
 
 from __future__ import annotations
@@ -23,18 +24,27 @@ Floats = NDArray[np.float32]
 Times = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-MIN_SCORE = 0.9
+# Measured with the local embedder on the sample clips, encoded anew, cut at another second, smaller,
+# cropped, brighter or with a logo: the last ones of the copies go down to this. Different clips have
+# 0.6 in common at most.
+MIN_SCORE = 0.85
+# The same for pictures that stand still, whose copies were above this in all but the smallest size;
+# and in how many videos they may be.
+STILL_SCORE = 0.93
+FEW_VIDEOS = 6
 # How much nearer: of the distance (1 - cosine) to what lies two segments away.
-CLEARLY_NEARER = 0.7
+CLEARLY_NEARER = 0.5
 # So many segments of a run may differ before it goes on: a caption, a flash.
 MAX_GAP = 1
 
 # Rows that meet at once; a video that is longer has a block of its own.
 _BLOCK_ROWS = 2048
-_COSINES_AT_ONCE = 2**23
-# What repeats within a video, as a loop does, has this many partners there at most.
-_MOST_PARTNERS = 64
-# Offsets that are tried around the one that rows agree on, in segments.
+_COSINES_AT_ONCE = 2**22
+# Where rows have more partners than this in one video, as in a loop, only some rows are seeds.
+_MANY_PARTNERS = 64
+# Of the work, what it takes to know the still pictures that are in many videos.
+_FIRST_SHARE = 0.3
+# Offsets that are tried around that on which rows agree, in segments.
 _AROUND = np.linspace(-0.5, 0.5, 9)
 _ROUNDING = 1e-6
 
@@ -78,16 +88,14 @@ def find_runs(
     """
     library = _Library(vectors, videos, starts, ends, min_score)
     longest = _Longest(limit, min_sec)
-    blocks = library.blocks()
-    done, all_pairs = 0, len(vectors) * (len(vectors) + 1) // 2
-    for n, block in enumerate(blocks):
-        for other in blocks[n:]:
-            on_progress(done / all_pairs)
-            for seeds in library.seeds(block, other, longest):
-                for run in library.runs(seeds):
-                    longest.add(run, library.seconds(run))
-            size = len(block)
-            done += size * (size + 1) // 2 if other is block else size * len(other)
+    for block, other, done in library.tiles():
+        on_progress(_FIRST_SHARE * done)
+        library.count_still(block, other)
+    for block, other, done in library.tiles():
+        on_progress(_FIRST_SHARE + (1 - _FIRST_SHARE) * done)
+        for seeds in library.seeds(block, other, longest):
+            for run in library.runs(seeds):
+                longest.add(run, library.seconds(run))
     on_progress(1.0)
     return longest.runs, longest.more
 
@@ -133,7 +141,7 @@ class _Seeds:
     def __len__(self) -> int:
         return len(self.first)
 
-    def where(self, chosen: NDArray[np.bool_]) -> _Seeds:
+    def where(self, chosen: NDArray[np.bool_] | Rows | slice) -> _Seeds:
         return _Seeds(self.first[chosen], self.second[chosen], self.scores[chosen])
 
 
@@ -152,22 +160,27 @@ class _Library:
         self._min_score = min_score
         self._middles = (starts + ends) / 2
         begins = np.flatnonzero(np.diff(videos, prepend=-1))
-        stops = np.append(begins[1:], len(videos))
+        stops = np.append(begins, len(videos))[1:]
         self._rows_of_video = list(zip(begins.tolist(), stops.tolist(), strict=True))
         self._video = np.repeat(np.arange(len(begins)), stops - begins)
         self._seconds = (ends[stops - 1] - starts[begins])[self._video]
-        # The cosine from which on a row is the same as one of another video.
-        moved = _moved(vectors, self._video)
-        self._least = np.maximum(min_score, 1 + _ROUNDING - CLEARLY_NEARER * moved)
+        self._clear = _clearly_nearer(_moved(vectors, self._video))
+        # In how many videos each still picture is, its own as well; past FEW_VIDEOS no matter.
+        self._still_in = np.zeros(len(vectors), dtype=np.int64)
 
-    def blocks(self) -> list[range]:
-        """All rows, in ranges of whole videos."""
+    def tiles(self) -> Iterator[tuple[range, range, float]]:
+        """Every two blocks of rows, of whole videos each, the earlier one first; and the fraction
+        of all pairs of rows that came before."""
         blocks, begin = [], 0
         for _, stop in self._rows_of_video:
             if stop - begin >= _BLOCK_ROWS or stop == len(self._vectors):
                 blocks.append(range(begin, stop))
                 begin = stop
-        return blocks
+        done = 0
+        for n, block in enumerate(blocks):
+            for other in blocks[n:]:
+                yield block, other, done / len(self._vectors) ** 2
+                done += len(block) * len(other) * (1 if other is block else 2)
 
     def seconds(self, run: Run) -> float:
         """The length of the shorter stretch."""
@@ -178,48 +191,85 @@ class _Library:
 
     # --- seeds ------------------------------------------------------------------------------------
 
+    def count_still(self, block: range, other: range) -> None:
+        """Counts for each still picture of two blocks the videos of the other block that show it."""
+        left, right = self._still(block), self._still(other)
+        videos_left, place = np.unique(self._video[left], return_inverse=True)
+        shown = np.zeros((len(videos_left), len(right)), dtype=np.bool_)
+        for begin, cosines in self._cosines(left, right):
+            alike = cosines >= self._min_score
+            rows = slice(begin, begin + len(alike))
+            in_videos = np.logical_or.reduceat(alike, _changes(self._video[right]), axis=1)
+            self._still_in[left[rows]] += in_videos.sum(axis=1)
+            changes = _changes(place[rows])
+            shown[place[rows][changes]] |= np.logical_or.reduceat(alike, changes, axis=0)
+        if other is not block:
+            self._still_in[right] += shown.sum(axis=0)
+
+    def _still(self, block: range) -> Rows:
+        rows = _sliced(block)
+        still = (self._clear[rows] > self._min_score) & (self._still_in[rows] <= FEW_VIDEOS)
+        return block.start + np.flatnonzero(still)
+
     def seeds(self, block: range, other: range, longest: _Longest) -> Iterator[_Seeds]:
         """Those of every pair of videos of two blocks that may have a run worth keeping."""
-        left, right = self._moving(block, longest), self._moving(other, longest)
-        if not len(left) or not len(right) or self._video[left[0]] == self._video[right[-1]]:
-            return
-        targets = self._vectors[right].T
-        found = []
-        step = max(1, _COSINES_AT_ONCE // len(right))
-        for begin in range(0, len(left), step):
-            rows = left[begin : begin + step]
-            cosines = self._vectors[rows] @ targets
-            places = np.flatnonzero(cosines >= self._min_score)
-            first, second = rows[places // len(right)], right[places % len(right)]
-            seeds = _Seeds(first, second, cosines.ravel()[places])
-            found.append(self._beyond_doubt(seeds))
-        for seeds in self._by_pair(_joined(found)):
-            shorter = min(self._seconds[seeds.first[0]], self._seconds[seeds.second[0]])
-            if shorter >= longest.least_sec:
-                yield seeds
+        left, right = self._telling(block, longest), self._telling(other, longest)
+        found = [self._thinned(seeds) for seeds in self._alike(left, right)]
+        if found:
+            yield from self._by_pair(_joined(found), longest)
 
-    def _moving(self, block: range, longest: _Longest) -> Rows:
-        """The rows of a block that may be seeds."""
-        rows = slice(block.start, block.stop)
-        may_be = (self._least[rows] <= 1) & (self._seconds[rows] >= longest.least_sec)
+    def _telling(self, block: range, longest: _Longest) -> Rows:
+        """The rows of a block that may say where a run is."""
+        rows = _sliced(block)
+        may_be = (self._least(rows) <= 1) & (self._seconds[rows] >= longest.least_sec)
         return block.start + np.flatnonzero(may_be)
 
-    def _beyond_doubt(self, seeds: _Seeds) -> _Seeds:
-        """Of pairs that are sorted, those of two videos, the earlier one first, that count."""
-        least = np.maximum(self._least[seeds.first], self._least[seeds.second])
-        apart = self._video[seeds.first] < self._video[seeds.second]
-        seeds = seeds.where(apart & (seeds.scores >= least))
-        # Counts the partners of each row in each video.
-        begins = _changes(seeds.first, self._video[seeds.second])
-        place = np.arange(len(seeds)) - np.repeat(begins, np.diff(begins, append=len(seeds)))
-        return seeds.where(place < _MOST_PARTNERS)
+    def _least(self, rows: Rows | slice) -> Floats:
+        """The cosines from which on these rows are the same as others."""
+        return np.maximum(self._doubtless(rows), self._min_score)
 
-    def _by_pair(self, seeds: _Seeds) -> Iterator[_Seeds]:
-        one, two = self._video[seeds.first], self._video[seeds.second]
-        order = np.lexsort((two, one))
-        begins = _changes(one[order], two[order])
-        for chosen in np.split(order, begins[1:]) if len(order) else []:
-            yield _Seeds(seeds.first[chosen], seeds.second[chosen], seeds.scores[chosen])
+    def _doubtless(self, rows: Rows | slice) -> Floats:
+        """The cosines from which on these rows are no chance of a picture that stands still."""
+        few = self._still_in[rows] <= FEW_VIDEOS
+        return np.where(few, np.minimum(self._clear[rows], STILL_SCORE), self._clear[rows])
+
+    def _alike(self, left: Rows, right: Rows) -> Iterator[_Seeds]:
+        """The rows of the left that are the same as one of the right, which is of a later video."""
+        least_left, least_right = self._least(left), self._least(right)
+        for begin, cosines in self._cosines(left, right):
+            rows = slice(begin, begin + len(cosines))
+            places = np.flatnonzero(cosines >= least_left[rows, None])
+            first, second = np.divmod(places, len(right))
+            seeds = _Seeds(left[rows][first], right[second], cosines.ravel()[places])
+            later = self._video[seeds.first] < self._video[seeds.second]
+            yield seeds.where(later & (seeds.scores >= least_right[second]))
+
+    def _cosines(self, left: Rows, right: Rows) -> Iterator[tuple[int, Floats]]:
+        """Those of some rows of the left with all of the right, from which place of the left on."""
+        if len(left) and len(right) and self._video[left[0]] < self._video[right[-1]]:
+            targets = self._vectors[right].T
+            step = max(1, _COSINES_AT_ONCE // len(right))
+            for begin in range(0, len(left), step):
+                yield begin, self._vectors[left[begin : begin + step]] @ targets
+
+    def _thinned(self, seeds: _Seeds) -> _Seeds:
+        """Where rows have many partners in one video, every so manieth row only."""
+        begins = _changes(seeds.first, self._video[seeds.second])
+        counts = np.diff(begins, append=len(seeds))
+        every = np.repeat(-(-counts // _MANY_PARTNERS), counts)
+        return seeds.where(seeds.first % every == 0)
+
+    def _by_pair(self, seeds: _Seeds, longest: _Longest) -> Iterator[_Seeds]:
+        order = np.lexsort((self._video[seeds.second], self._video[seeds.first]))
+        seeds = seeds.where(order)
+        begins = _changes(self._video[seeds.first], self._video[seeds.second])
+        shorter = np.minimum(
+            self._seconds[seeds.first[begins]], self._seconds[seeds.second[begins]]
+        )
+        stops = np.append(begins, len(seeds))[1:]
+        for begin, stop, seconds in zip(begins, stops, shorter, strict=True):
+            if seconds >= longest.least_sec:
+                yield seeds.where(slice(begin, stop))
 
     # --- runs -------------------------------------------------------------------------------------
 
@@ -228,8 +278,8 @@ class _Library:
         one, two = self._stream(seeds.first[0]), self._stream(seeds.second[0])
         runs: list[Run] = []
         while len(seeds):
-            offset, agree = self._offset(seeds)
-            for run in self._runs_at(offset, one, two, seeds.where(agree)):
+            offsets, agree = self._offsets(seeds)
+            for run in self._runs_at(offsets, one, two, seeds.where(agree)):
                 if not any(_overlap(run, known) for known in runs):
                     runs.append(run)
                 agree |= _beside(run.first, seeds.first) & _beside(run.second, seeds.second)
@@ -242,8 +292,9 @@ class _Library:
         rows = slice(begin, stop)
         return _Stream(begin, self._vectors[rows], self._starts[rows], self._ends[rows])
 
-    def _offset(self, seeds: _Seeds) -> tuple[float, NDArray[np.bool_]]:
-        """By how many seconds the second video is later, and which seeds say so within a segment.
+    def _offsets(self, seeds: _Seeds) -> tuple[Times, NDArray[np.bool_]]:
+        """By how many seconds the second video may be later, and which seeds say so: those that
+        agree within a segment.
 
         Each seed votes with what its cosine has above the least one: of many offsets at which a
         slow shot is like itself, the true one has the highest cosines.
@@ -257,30 +308,32 @@ class _Library:
         best = int(np.argmax(total[reached] - total[:-1]))
         agree = np.zeros(len(seeds), dtype=np.bool_)
         agree[order[best : reached[best]]] = True
-        return float(np.average(offsets[agree], weights=votes[agree])), agree
+        mean = float(np.average(offsets[agree], weights=votes[agree]))
+        best = offsets[np.argmax(np.where(agree, votes, 0.0))]
+        return np.append(mean + segment * _AROUND, best), agree
 
     def _segment(self, rows: Rows) -> float:
         return float(np.median(self._ends[rows] - self._starts[rows]))
 
-    def _runs_at(self, offset: float, one: _Stream, two: _Stream, seeds: _Seeds) -> Iterator[Run]:
-        """The stretches around these seeds in which the videos are the same, about this offset."""
+    def _runs_at(self, offsets: Times, one: _Stream, two: _Stream, seeds: _Seeds) -> Iterator[Run]:
+        """The stretches around these seeds in which the videos are the same, at the best offset."""
         turned = one.segment_sec < two.segment_sec
         if turned:
-            one, two, offset = two, one, -offset
+            one, two, offsets = two, one, -offsets
         rows = (seeds.second if turned else seeds.first) - one.begin
-        around = offset + one.segment_sec * _AROUND
-        seen = np.unique(rows)
-        offset = float(max(around, key=lambda each: one.scores(two, each, seen).sum()))
+        offset = one.best_offset(two, offsets, np.unique(rows))
         scores = one.scores(two, offset, np.arange(len(one.starts)))
         same = np.flatnonzero(scores >= self._min_score)
         for chosen in np.split(same, np.flatnonzero(np.diff(same) > MAX_GAP + 1) + 1):
             if not np.isin(chosen, rows).any():
                 continue
-            first, last = chosen[0], chosen[-1]
-            mine = range(one.begin + int(first), one.begin + int(last) + 1)
-            theirs = two.rows_between(one.starts[first] + offset, one.ends[last] + offset)
+            begin, end = one.starts[chosen[0]], one.ends[chosen[-1]]
+            mine = one.rows_between(begin, end)
+            theirs = two.rows_between(begin + offset, end + offset)
             score = float(scores[chosen].mean())
-            yield Run(theirs, mine, score, -offset) if turned else Run(mine, theirs, score, offset)
+            if all(score >= self._doubtless(_sliced(rows)).mean() for rows in (mine, theirs)):
+                first, second = (theirs, mine) if turned else (mine, theirs)
+                yield Run(first, second, score, -offset if turned else offset)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -296,15 +349,22 @@ class _Stream:
     def segment_sec(self) -> float:
         return float(np.median(self.ends - self.starts))
 
-    def scores(self, other: _Stream, offset: float, rows: Rows) -> Times:
+    def best_offset(self, other: _Stream, offsets: Times, rows: Rows) -> float:
+        """The offset at which these rows are most like what the other one shows."""
+        scores = self.scores(other, np.repeat(offsets, len(rows)), np.tile(rows, len(offsets)))
+        means = scores.reshape(len(offsets), -1).mean(axis=1)
+        return float(offsets[np.argmax(means > means.max() - _ROUNDING)])
+
+    def scores(self, other: _Stream, offset: float | Times, rows: Rows) -> Times:
         """The cosines of these rows with what the other one shows `offset` seconds later; -1 where
         it does not show anything for half of the time."""
-        shown, seconds = other.shown(self.starts[rows] + offset, self.ends[rows] + offset)
+        starts, ends = self.starts[rows], self.ends[rows]
+        shown, seconds = other.shown(starts + offset, ends + offset)
         lengths = np.maximum(np.linalg.norm(shown, axis=1), _ROUNDING)
         scores = np.einsum("nd,nd->n", self.vectors[rows], shown) / lengths
-        return np.where(seconds >= (self.ends[rows] - self.starts[rows]) / 2, scores, -1.0)
+        return np.where(seconds >= (ends - starts) / 2, scores, -1.0)
 
-    def shown(self, starts: Times, ends: Times) -> tuple[Times, Times]:
+    def shown(self, starts: Times, ends: Times) -> tuple[Floats, Times]:
         """Between each start and end: the sum of the vectors by their seconds, and those seconds."""
         from scipy.sparse import csr_array
 
@@ -317,7 +377,8 @@ class _Stream:
             starts[stretch], self.starts[row]
         )
         overlaps = csr_array((seconds, row, begins), shape=(len(starts), len(self.starts)))
-        return overlaps @ self.vectors, overlaps.sum(axis=1)
+        covered: Times = np.bincount(stretch, seconds, len(starts)).astype(np.float64)
+        return np.asarray(overlaps @ self.vectors, dtype=np.float32), covered
 
     def rows_between(self, start: float, end: float) -> range:
         """The rows, counted in the library, whose middle lies there; the nearest when none does."""
@@ -330,20 +391,29 @@ class _Stream:
 
 
 def _moved(vectors: Floats, video: Rows) -> Floats:
-    """The distance from each row to what lies two rows away in its video, the nearer of both;
-    infinite where the video has no such row."""
+    """How far rows of a video that are two apart are from each other, for each row the nearest of
+    those at or around it; infinite in videos of one or two rows."""
     distances = 1 - np.einsum("nd,nd->n", vectors[:-2], vectors[2:])
     distances[video[:-2] != video[2:]] = np.inf
     moved = np.full(len(vectors), np.inf, dtype=np.float32)
-    moved[:-2] = distances
-    moved[2:] = np.minimum(moved[2:], distances)
+    for begin in range(3):
+        rows = moved[begin : begin + len(distances)]
+        np.minimum(rows, distances, out=rows)
     return moved
 
 
-def _changes(one: Rows, two: Rows) -> Rows:
-    """Where either of two columns is another than in the row before; the first row as well."""
-    changed = (np.diff(one, prepend=-1) != 0) | (np.diff(two, prepend=-1) != 0)
-    return np.flatnonzero(changed)
+def _clearly_nearer(moved: Floats) -> Floats:
+    return 1 + _ROUNDING - CLEARLY_NEARER * moved
+
+
+def _changes(*columns: Rows) -> Rows:
+    """Where one of the columns is another than in the row before; the first row as well."""
+    changed = [np.diff(column, prepend=-1) != 0 for column in columns]
+    return np.flatnonzero(np.any(changed, axis=0))
+
+
+def _sliced(rows: range) -> slice:
+    return slice(rows.start, rows.stop)
 
 
 def _joined(parts: list[_Seeds]) -> _Seeds:
