@@ -46,8 +46,6 @@ _FIT_ROWS = 10_000
 _SILHOUETTE_ROWS = 3000
 _STARTS = 4
 _ROUNDS = 10
-# The share of rows that is too far from everything to say where clusters are.
-_TRIMMED = 0.01
 # Cosine distances below this are rounding.
 _SAME = 1e-5
 
@@ -201,33 +199,22 @@ def cluster(
     rows each at least on average.
 
     Numbers are tried, with four k-means++ starts each (Arthur and Vassilvitskii 2007), on the first
-    50 principal components of at most 10,000 rows, without the hundredth that is farthest from
-    everything (as in trimmed k-means: Cuesta-Albertos, Gordaliza and Matrán 1997), so that outliers
-    get no clusters of their own. The silhouette is that of at most 3000 rows, by the cosine distance
-    of these components: without what all rows have in common, and without most of the noise, close
-    clusters are told apart. Centres then move among all rows until none changes its cluster, ten
-    times at most. Rows that are equal but for rounding are one cluster, and there are never more
-    clusters than different rows.
+    50 principal components of at most 10,000 rows. The silhouette is that of at most 3000 rows, by
+    the cosine distance of these components: without what all rows have in common, and without most
+    of the noise, close clusters are told apart. Centres then move among all rows until none changes
+    its cluster, ten times at most. Rows that are equal but for rounding are one cluster, and there
+    are never more clusters than different rows.
     """
     if not len(vectors):
         none = np.zeros(0, np.int32)
         return Clustering(none, vectors, none.astype(np.int64), none.astype(np.float32), None)
     with _turn(on_progress):
-        fitted = _sample(len(vectors), _FIT_ROWS)
-        fitted = fitted[_ordinary(vectors[fitted])]
-        labels, silhouette = _fit(vectors[fitted], count, on_progress)
-        centres = _settle(vectors, _centres(vectors[fitted], labels))
+        some = vectors[_sample(len(vectors), _FIT_ROWS)]
+        labels, silhouette = _fit(some, count, on_progress)
+        centres = _settle(vectors, _centres(some, labels))
         found = _clustering(vectors, centres, silhouette)
     on_progress(1.0)
     return found
-
-
-def _ordinary(vectors: Floats) -> Rows:
-    """All rows but the few that are farthest from the others."""
-    trimmed = int(_TRIMMED * len(vectors))
-    if not trimmed:
-        return np.arange(len(vectors))
-    return np.sort(np.argsort(_bounds(vectors), kind="stable")[:-trimmed])
 
 
 def _fit(
@@ -340,7 +327,7 @@ def outliers(
     return best, scores
 
 
-def _bounds(vectors: Floats, on_progress: OnProgress = ignore) -> Floats:
+def _bounds(vectors: Floats, on_progress: OnProgress) -> Floats:
     """What each row's score is at most: its score among some that are like it."""
     pieces = -(-len(vectors) // _CELL_ROWS)
     cells = _nearest(vectors, vectors[_sample(len(vectors), pieces)])

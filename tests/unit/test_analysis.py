@@ -171,6 +171,15 @@ def test_the_planted_clusters_are_found_and_outliers_get_none_of_their_own(
     assert adjusted_rand_score(library.topics[inside], found.labels[inside]) >= 0.95
 
 
+def test_clusters_that_are_close_are_told_apart_in_spite_of_noise() -> None:
+    directions = scattered(6)
+    directions[5] = unit(directions[5] + 0.6 * directions[4])
+    of = np.repeat(np.arange(6), 40)
+    found = cluster(unit(directions[of] + 0.9 * scattered(240, seed=10)))
+    assert len(found.centres) == 6
+    assert adjusted_rand_score(of, found.labels) >= 0.95
+
+
 def test_a_clustering_is_what_it_says() -> None:
     vectors, of = topics((120, 60, 30))
     found = cluster(vectors)
