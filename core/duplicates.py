@@ -92,8 +92,10 @@ def find_runs(
         on_progress(_FIRST_SHARE * done)
         library.count_still(block, other)
     for block, other, done in library.tiles():
-        on_progress(_FIRST_SHARE + (1 - _FIRST_SHARE) * done)
+        fraction = _FIRST_SHARE + (1 - _FIRST_SHARE) * done
+        on_progress(fraction)
         for seeds in library.seeds(block, other, longest):
+            on_progress(fraction)  # where much is the same, this is the longest step
             for run in library.runs(seeds):
                 longest.add(run, library.seconds(run))
     on_progress(1.0)
@@ -132,7 +134,7 @@ class _Longest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seeds:
-    """Rows of one video and rows of another that are the same beyond doubt, pair by pair."""
+    """Pairs of rows of different videos that are the same, from which runs grow."""
 
     first: Rows
     second: Rows
@@ -253,7 +255,7 @@ class _Library:
                 yield begin, self._vectors[left[begin : begin + step]] @ targets
 
     def _thinned(self, seeds: _Seeds) -> _Seeds:
-        """Where rows have many partners in one video, every so manieth row only."""
+        """Where rows have many partners in one video, only every second row, or third, and so on."""
         begins = _changes(seeds.first, self._video[seeds.second])
         counts = np.diff(begins, append=len(seeds))
         every = np.repeat(-(-counts // _MANY_PARTNERS), counts)
@@ -305,12 +307,12 @@ class _Library:
         order = np.argsort(offsets)
         reached = np.searchsorted(offsets[order], offsets[order] + segment, side="right")
         total = np.append(0.0, np.cumsum(votes[order]))
-        best = int(np.argmax(total[reached] - total[:-1]))
+        begin = int(np.argmax(total[reached] - total[:-1]))
         agree = np.zeros(len(seeds), dtype=np.bool_)
-        agree[order[best : reached[best]]] = True
+        agree[order[begin : reached[begin]]] = True
         mean = float(np.average(offsets[agree], weights=votes[agree]))
-        best = offsets[np.argmax(np.where(agree, votes, 0.0))]
-        return np.append(mean + segment * _AROUND, best), agree
+        highest = offsets[np.argmax(np.where(agree, votes, 0.0))]
+        return np.append(mean + segment * _AROUND, highest), agree
 
     def _segment(self, rows: Rows) -> float:
         return float(np.median(self._ends[rows] - self._starts[rows]))
@@ -320,12 +322,12 @@ class _Library:
         turned = one.segment_sec < two.segment_sec
         if turned:
             one, two, offsets = two, one, -offsets
-        rows = (seeds.second if turned else seeds.first) - one.begin
-        offset = one.best_offset(two, offsets, np.unique(rows))
+        known = np.unique(seeds.second if turned else seeds.first) - one.begin
+        offset = one.best_offset(two, offsets, known)
         scores = one.scores(two, offset, np.arange(len(one.starts)))
         same = np.flatnonzero(scores >= self._min_score)
         for chosen in np.split(same, np.flatnonzero(np.diff(same) > MAX_GAP + 1) + 1):
-            if not np.isin(chosen, rows).any():
+            if not np.isin(chosen, known).any():
                 continue
             begin, end = one.starts[chosen[0]], one.ends[chosen[-1]]
             mine = one.rows_between(begin, end)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from benchmarks.planted import SEGMENT_SECS, Copy, planted
 from core.duplicates import MIN_SCORE, Floats, Run, find_runs
 from core.errors import JobCancelled
 
@@ -164,6 +165,21 @@ def test_copies_are_found_across_all_of_a_large_library() -> None:
         (3, 69): pytest.approx(-100, abs=1),
         (40, 69): pytest.approx(-50, abs=1),
     }
+
+
+def test_all_that_was_planted_is_found_and_nothing_else() -> None:
+    made = planted(3)
+    runs, more = find_runs(made.vectors, made.videos, made.starts, made.ends, min_sec=3)
+    assert not more
+
+    def places(copies: Sequence[Copy | Run]) -> dict[tuple[int, int], float]:
+        return {
+            (int(made.videos[copy.first.start]), int(made.videos[copy.second.start])): copy.offset
+            for copy in copies
+        }
+
+    assert len(runs) == len(made.copies)
+    assert places(runs) == pytest.approx(places(made.copies), abs=max(SEGMENT_SECS))
 
 
 # What is not
