@@ -33,6 +33,8 @@ class Side {
     this.video = element.querySelector("video");
     this.problem = "";
     this.shift = 0;
+    // Where it is to go, until it is there.
+    this.wanted = null;
     const on = (name, act) => this.video.addEventListener(name, () => this.address && act());
     on("loadedmetadata", () => this.arrive());
     on("seeked", () => this.check());
@@ -46,6 +48,7 @@ class Side {
   /** Titles are text from outside: textContent only. */
   show({ src, title, span, start }) {
     this.start = start;
+    this.element.dataset.start = start;
     this.source = src;
     this.shift = 0;
     this.element.querySelector(".title").textContent = title;
@@ -91,11 +94,12 @@ class Side {
     this.at = this.pair.position;
   }
 
+  /** It has arrived somewhere after a jump. */
   check() {
-    if (Math.abs(this.video.currentTime - this.wanted) > MISSED_SEC) {
-      // Nothing lies behind the end; anywhere else a server that cannot jump is to blame.
-      if (this.wanted < this.video.duration) this.fail("unseekable");
-    }
+    const missed = this.wanted !== null && Math.abs(this.video.currentTime - this.wanted);
+    // Nothing lies behind the end; anywhere else a server that cannot jump is to blame.
+    if (missed > MISSED_SEC && this.wanted < this.video.duration) this.fail("unseekable");
+    this.wanted = null;
     this.pair.onReady();
   }
 
@@ -272,9 +276,12 @@ class Pair {
     follower.video.playbackRate = 1 + Math.min(Math.max(-MOST_HURRY, hurry), MOST_HURRY);
   }
 
-  /** Something else than us, such as a key on a headset, has stopped one of both. */
+  /** Something else than us, such as a key on a headset, has stopped one of both.
+   *
+   * The news comes late: what we had stopped to wait may be playing again.
+   */
   onPause({ video }) {
-    if (this.wanted && !this.waiting && !video.ended) this.pause();
+    if (this.wanted && !this.waiting && video.paused && !video.ended) this.pause();
   }
 
   onReady() {
