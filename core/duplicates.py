@@ -210,9 +210,10 @@ class _Library:
             self._still_in[right] += shown.sum(axis=0)
 
     def _still(self, block: range) -> Rows:
+        """The rows of a block for which it matters in how many videos they are."""
         rows = _sliced(block)
-        still = (self._clear[rows] > self._min_score) & (self._still_in[rows] <= FEW_VIDEOS)
-        return block.start + np.flatnonzero(still)
+        still = self._clear[rows] > max(STILL_SCORE, self._min_score)
+        return block.start + np.flatnonzero(still & (self._still_in[rows] <= FEW_VIDEOS))
 
     def seeds(self, block: range, other: range, longest: _Longest) -> Iterator[_Seeds]:
         """Those of every pair of videos of two blocks that may have a run worth keeping."""
