@@ -436,14 +436,11 @@ def _over_time(lines: Sequence[tuple[str, TrendLine]], looks: tuple[Any, Any], b
             for point in line.over_time.points
         ]
     )
-    turns = pd.DataFrame(
-        [
-            {"topic": name, "from": line.over_time.turned.isoformat(), "turn": "turns here"}
-            for name, line in lines
-            if line.over_time.turned is not None
-        ],
-        columns=["topic", "from", "turn"],
-    )
+    turns = [
+        {"topic": name, "from": line.over_time.turned.isoformat()}
+        for name, line in lines
+        if line.over_time.turned is not None
+    ]
     colour, shape = looks
     x = alt.X(
         "from:T",
@@ -464,12 +461,15 @@ def _over_time(lines: Sequence[tuple[str, TrendLine]], looks: tuple[Any, Any], b
             alt.Tooltip("of:N", title="Of"),
         ],
     )
-    turn = (
-        alt.Chart(turns)
-        .mark_rule(strokeDash=[4, 4], strokeWidth=1.5)
-        .encode(x=x, color=colour, tooltip=["topic:N", "turn:N", alt.Tooltip("from:T")])
-    )
-    return (turn + line + dots).properties(height=280)
+    chart = line + dots
+    if turns:
+        turned = alt.Chart(pd.DataFrame(turns)).mark_rule(strokeDash=[4, 4], strokeWidth=1.5)
+        tooltip = [
+            alt.Tooltip("topic:N", title="Turns here"),
+            alt.Tooltip("from:T", title="From", format="%-d %B %Y"),
+        ]
+        chart = turned.encode(x=x, color=colour, tooltip=tooltip) + chart
+    return chart.properties(height=280)
 
 
 def _along(lines: Sequence[tuple[str, TrendLine]], looks: tuple[Any, Any]) -> Any:
