@@ -143,19 +143,16 @@ def _points(library: Library, overview: Overview) -> pd.DataFrame:
     videos = {video.id: video for video in library.videos()}
     segments = [overview.segments[row] for row in overview.shown]
     found = [videos.get(segment.video_id) for segment in segments]
-    titles = [(v.title or "Untitled video") if v else "A removed video" for v in found]
-    times = [f"{clock(s.start_offset_sec)} to {clock(s.end_offset_sec)}" for s in segments]
     points = pd.DataFrame(
         {
             "row": np.arange(len(segments)),
             "x": overview.points[:, 0],
             "y": overview.points[:, 1],
             "Cluster": overview.labels[overview.shown],
-            "Video": titles,
-            "Time": times,
+            "Video": [(v.title or "Untitled video") if v else "A removed video" for v in found],
+            "Time": [f"{clock(s.start_offset_sec)} to {clock(s.end_offset_sec)}" for s in segments],
             "Category": [(v.category if v else "") or "None" for v in found],
             "added": [v.added_at if v else None for v in found],
-            "name": [f"{title}, {time}" for title, time in zip(titles, times, strict=True)],
         }
     )
     st.session_state[_POINTS] = (overview, library.version, points)
@@ -213,9 +210,7 @@ def _chart(
 
     pick = alt.selection_point(name="pick", fields=["row"], empty=False)
     brush = alt.selection_interval(name="brush")
-    drawn = points[["row", "x", "y", "Video", "Time", "Cluster", "name"]].assign(
-        colour=colouring.values
-    )
+    drawn = points[["row", "x", "y", "Video", "Time", "Cluster"]].assign(colour=colouring.values)
     # Many small points, few large ones: about the same share of the map.
     size = float(np.clip(24_000 / len(points), 14, 90))
     standing_out = brush if only is None else brush & (alt.datum.Cluster == only)
@@ -232,7 +227,6 @@ def _chart(
             .then(alt.value(_PALETTE[theme][-1]))
             .otherwise(alt.value("transparent")),
             tooltip=["Video:N", "Time:N", "Cluster:Q"],
-            description="name:N",
         )
         .add_params(pick, brush)
     )
@@ -245,7 +239,9 @@ def _chart(
     style: dict[str, Any] = {"fontSize": 14, "fontWeight": 700, "dy": -14, "tooltip": None}
     halo = numbers.mark_text(stroke=_GROUND[theme], strokeWidth=4, **style)
     number = numbers.mark_text(color=_PALETTE[theme][-1], **style)
-    return alt.layer(dots, halo, number)
+    # Read aloud point by point it would say nothing: the table and the clusters do.
+    on_canvas = {"embedOptions": {"renderer": "canvas"}}
+    return alt.layer(dots, halo, number, usermeta=on_canvas)
 
 
 def _axis(channel: Any) -> Any:
