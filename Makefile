@@ -47,8 +47,8 @@ bench: $(DEV) chromium ## print every figure of the README
 evaluate: $(RUNTIME) ## search quality on the sample library
 	$(BIN)/python -m samples.evaluate
 
-screenshot: $(DEV) chromium ## make the README's picture anew
-	README_SCREENSHOT=docs/search.png $(BIN)/pytest tests/browser -k screenshot
+screenshot: $(DEV) chromium ## make the README's pictures anew
+	README_SCREENSHOT=docs/search.png README_SCREENSHOT_EXPLORE=docs/explore.png $(BIN)/pytest tests/browser -k screenshot
 
 $(RUNTIME): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Seekpoint needs Python 3.11 or newer: make PYTHON=python3.11 ...")'

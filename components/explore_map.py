@@ -33,7 +33,7 @@ from core import Library, Overview, Recipe, RecipeError, SearchResult, Seekpoint
 if TYPE_CHECKING:
     import altair as alt
 
-Colour = Literal["Cluster", "Video", "Category", "Date added", "Score"]
+Colour = Literal["Cluster", "Video", "Category", "Date", "Score"]
 Theme = Literal["light", "dark"]
 
 _POINTS = "explore_map_points"
@@ -163,14 +163,14 @@ def _coloured(library: Library, overview: Overview, points: pd.DataFrame) -> _Co
     """What somebody chose the colours to say."""
     colour: Colour = st.segmented_control(
         "Colour",
-        ("Cluster", "Video", "Category", "Date added", "Score"),
+        ("Cluster", "Video", "Category", "Date", "Score"),
         default="Cluster",
         required=True,
         key="explore_map_colour",
     )
     if colour == "Score":
         return _scores(library, overview, points)
-    if colour == "Date added":
+    if colour == "Date":
         return _Colouring(points["added"], "dates")
     if colour == "Cluster":
         names = cluster_names(overview)

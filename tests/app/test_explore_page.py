@@ -205,7 +205,7 @@ def test_the_view_stands_in_the_address_and_an_unknown_one_is_the_map(explored: 
 # --- map ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("colour", ["Cluster", "Video", "Category", "Date added", "Score"])
+@pytest.mark.parametrize("colour", ["Cluster", "Video", "Category", "Date", "Score"])
 def test_the_map_can_be_coloured_by_anything_known(explored: Library, colour: str) -> None:
     app = explore()
     app.get("button_group")[1].set_value(colour).run()
