@@ -391,7 +391,7 @@ def _answer(
             else "None on this side."
         )
         return
-    st.caption(count(len(moments), "moment"))
+    st.caption(f"{count(len(moments), 'moment')} on the {side}")
     cards(
         library,
         replace(result, moments=tuple(moments)),

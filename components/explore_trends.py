@@ -316,6 +316,8 @@ def _rows(names: Mapping[_Topic, str], lines: _Lines, wanted: _Wanted) -> None:
                     elif task.result:
                         said = in_words(task.result[0], wanted.by)
                         st.caption(f"{said[:1].upper()}{said[1:]}{_unfiltered(topic)}")
+                    elif task.state == "cancelled":
+                        st.caption("This was cancelled.")
                 st.button(
                     named("Remove", name),
                     key=f"trends_remove_{topic.name}",
@@ -326,6 +328,7 @@ def _rows(names: Mapping[_Topic, str], lines: _Lines, wanted: _Wanted) -> None:
                 )
             if task is not None and task.error is not None:
                 show_error(task.error)
+            if task is not None and task.state in ("failed", "cancelled"):
                 st.button(
                     "Try again",
                     key=f"trends_again_{topic.name}",

@@ -33,6 +33,7 @@ from core import (
 )
 from core.trends import Period
 from tests.app.conftest import ask, labelled, open_page, served, texts
+from tests.app.test_explore_page import busy
 from tests.app.test_results import scene
 from tests.contract.standin import StandIn
 from tests.media import make_video
@@ -245,6 +246,20 @@ def test_a_topic_that_fails_leaves_the_others(explored: Library) -> None:
     assert "knows English words only" in texts(app)
     assert [button.label for button in app.button].count("Try again") == 2
     assert "Cluster 1" in charts(app)[0]
+
+
+def test_a_line_that_was_cancelled_can_be_asked_for_again(explored: Library) -> None:
+    app = ask(open_page(), "a red wall")
+    with busy(explored):
+        app.switch_page("explore.py")
+        app.query_params["view"] = "trends"
+        app.run()
+        labelled(app, "Cancel").click().run()
+        assert "This was cancelled." in texts(app)
+    labelled(app, "Try again").click().run()
+    settled(explored, app)
+    assert "This was cancelled." not in texts(app)
+    assert len(charts(app)) == 2
 
 
 def test_where_nothing_matches_it_says_so_instead_of_an_empty_chart(explored: Library) -> None:
