@@ -114,7 +114,7 @@ def _find_words(library: Library, overview: Overview) -> None:
     words = task_shown(
         kept_task(
             library,
-            ("words", id(overview), vocabulary),
+            ("words", overview, vocabulary),
             lambda: library.explorer.words(overview),
         )
     )

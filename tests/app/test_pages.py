@@ -11,7 +11,7 @@ from core import Library, Settings
 from core.lock import DataDirLock
 from tests.app.conftest import open_page, texts
 
-PAGES = ("search", "library", "status")
+PAGES = ("search", "library", "explore", "status")
 
 
 @pytest.mark.parametrize("name", PAGES)
