@@ -14,11 +14,13 @@ memory stays bounded.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from core.analysis import OnProgress, ignore
 
 Floats = NDArray[np.float32]
 Times = NDArray[np.float64]
@@ -50,10 +52,6 @@ _AROUND = np.linspace(-0.5, 0.5, 9)
 _ROUNDING = 1e-6
 
 
-def ignore(_: float) -> None:
-    """Progress that nobody asked for."""
-
-
 @dataclass(frozen=True, slots=True)
 class Run:
     """Rows of one video and rows of a later one that show the same.
@@ -77,7 +75,7 @@ def find_runs(
     min_score: float = MIN_SCORE,
     min_sec: float,
     limit: int = 500,
-    on_progress: Callable[[float], None] = ignore,
+    on_progress: OnProgress = ignore,
 ) -> tuple[list[Run], bool]:
     """The longest runs of at least `min_sec` seconds, longest first, at most `limit` of them; and
     whether there are more.
