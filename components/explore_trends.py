@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Literal
@@ -135,15 +134,8 @@ def show_trends(library: Library, option: str) -> None:
         ("trends", topics, option, wanted, overview),
         lambda: _Lines(library, option, topics, overview, wanted),
     )
-    for _, task in lines.tasks:
-        with suppress(TimeoutError, SeekpointError):
-            task.wait(0.2)
-    on_its_way = next((task for _, task in lines.tasks if task.running), None)
-    if on_its_way is not None:
-        task_shown(on_its_way)
     names = {topic: _name(topic, overview) for topic in topics}
-    drawn = [(topic, task.result[0]) for topic, task in lines.tasks if task.result]
-    _rows(names, lines, wanted)
+    drawn = _rows(names, lines, wanted, has_clusters=overview is not None)
     if any(line.segments for _, line in drawn):
         _charts(names, drawn, wanted)
     elif drawn:
@@ -299,42 +291,34 @@ def _drop(topic: _Topic) -> None:
 # --- what is shown --------------------------------------------------------------------------------
 
 
-def _rows(names: Mapping[_Topic, str], lines: _Lines, wanted: _Wanted) -> None:
-    """What can be said of each line in words, and a cross that takes it away."""
+def _rows(
+    names: Mapping[_Topic, str], lines: _Lines, wanted: _Wanted, *, has_clusters: bool
+) -> list[tuple[_Topic, TrendLine]]:
+    """What can be said of each line in words, and a cross that takes it away; the lines that are
+    there to be drawn."""
     tasks = dict(lines.tasks)
-    with st.container(gap="xsmall"):
-        for number, (topic, name) in enumerate(names.items()):
-            task = tasks.get(topic)
-            with st.container(
-                horizontal=True, vertical_alignment="center", wrap=False, gap="small"
-            ):
-                _mark(number)
-                with st.container(gap=None):
-                    st.text(name)
-                    if task is None:
-                        st.caption("There is no such cluster.")
-                    elif task.result:
-                        said = in_words(task.result[0], wanted.by)
-                        st.caption(f"{said[:1].upper()}{said[1:]}{_unfiltered(topic)}")
-                    elif task.state == "cancelled":
-                        st.caption("This was cancelled.")
-                st.button(
-                    named("Remove", name),
-                    key=f"trends_remove_{topic.name}",
-                    icon=":material/close:",
-                    type="tertiary",
-                    on_click=_drop,
-                    args=(topic,),
-                )
-            if task is not None and task.error is not None:
-                show_error(task.error)
-            if task is not None and task.state in ("failed", "cancelled"):
-                st.button(
-                    "Try again",
-                    key=f"trends_again_{topic.name}",
-                    icon=":material/refresh:",
-                    on_click=task.again,
-                )
+    drawn = []
+    for number, (topic, name) in enumerate(names.items()):
+        task = tasks.get(topic)
+        with st.container(horizontal=True, vertical_alignment="center", wrap=False, gap="small"):
+            _mark(number)
+            with st.container(gap=None):
+                st.text(name)
+                if task is None:
+                    st.caption("There is no such cluster." if has_clusters else "On its way")
+                elif found := task_shown(task):
+                    drawn.append((topic, found[0]))
+                    said = in_words(found[0], wanted.by)
+                    st.caption(f"{said[:1].upper()}{said[1:]}{_unfiltered(topic)}")
+            st.button(
+                named("Remove", name),
+                key=f"trends_remove_{topic.name}",
+                icon=":material/close:",
+                type="tertiary",
+                on_click=_drop,
+                args=(topic,),
+            )
+    return drawn
 
 
 def _unfiltered(topic: _Topic) -> str:

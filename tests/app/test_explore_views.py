@@ -256,7 +256,7 @@ def test_a_line_that_was_cancelled_can_be_asked_for_again(explored: Library) -> 
         app.run()
         labelled(app, "Cancel").click().run()
         assert "This was cancelled." in texts(app)
-    labelled(app, "Try again").click().run()
+    labelled(app, "Begin again").click().run()
     settled(explored, app)
     assert "This was cancelled." not in texts(app)
     assert len(charts(app)) == 2
