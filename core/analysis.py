@@ -5,8 +5,8 @@ another process too: every random choice is seeded, and all sums are added up by
 thread also leaves a core to the pages, which run in the same process; for the same reason analyses
 take turns.
 
-`on_progress` is told the fraction done, 0 to 1, every few seconds at least, in a thread's turn and
-while it waits for it. What it raises passes through.
+`on_progress` is told the fraction done, 0 to 1, every few seconds, also while an analysis waits for
+its turn. What it raises passes through.
 """
 
 from __future__ import annotations
