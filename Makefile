@@ -36,6 +36,8 @@ bench: $(DEV) chromium ## print every figure of the README
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.calibration
 	$(BIN)/python -m benchmarks.heat
+	$(BIN)/python -m benchmarks.analysis
+	$(BIN)/python -m benchmarks.explore
 	$(BIN)/python -m benchmarks.local_embedder
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.upload

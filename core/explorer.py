@@ -57,6 +57,8 @@ WHOLE = 0.9
 _NEAREST = 24
 _OUTLIERS = 50
 _VOCABULARY = "vocabulary"
+# Another one when core/analysis.py makes other maps or clusters of the same vectors.
+_METHOD = 1
 # Lengths that differ by less say nothing about which of two copies is the better one.
 _SAME_LENGTH = 0.05
 
@@ -489,7 +491,7 @@ class _Kept:
         return made
 
     def _path(self, kind: str, digest: str) -> Path:
-        return self._folder / f"{kind}-{self._option}-{digest}.npz"
+        return self._folder / f"{kind}-{self._option}-{_METHOD}-{digest}.npz"
 
     def _arrays(
         self, kind: str, table: Table, names: Sequence[str]
