@@ -112,7 +112,8 @@ def compare(library: Library, filters: Filters, expression: str) -> tuple[list[f
     # Another direction each round, because answers are remembered; its parts are too, so that the
     # search is compared and not the embedder.
     vectors = {
-        recipe: query_vector(recipe, library._answers._vectors.of)[0].tolist() for recipe in recipes()
+        recipe: query_vector(recipe, library._answers._vectors.of)[0].tolist()
+        for recipe in recipes()
     }
     times: dict[Callable[[Recipe], None], list[float]] = {bare: [], ours: []}
     for turn, recipe in enumerate(vectors):

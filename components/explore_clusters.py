@@ -34,7 +34,7 @@ def show_clusters(library: Library, option: str) -> None:
     if overview is None or not overview.clusters:
         return
     _say_why_so_many(overview)
-    _find_words(library, overview)
+    find_words(library, overview, offered=True)
     chosen = _chosen(overview)
     if chosen is None:
         _all(library, overview)
@@ -95,12 +95,15 @@ def _say_why_so_many(overview: Overview) -> None:
 # --- words ----------------------------------------------------------------------------------------
 
 
-def _find_words(library: Library, overview: Overview) -> None:
-    """Lets clusters be named: at once when that is free, else when the price is agreed to."""
+def find_words(library: Library, overview: Overview, *, offered: bool) -> None:
+    """Lets clusters be named: at once when that is free, else when the price is agreed to, for which
+    it is only asked where that is `offered`."""
     vocabulary = library.explorer.vocabulary
     with errors_shown():
         cost = library.explorer.words_price()
     if cost != 0 and st.session_state.get(_AGREED) != vocabulary:
+        if not offered:
+            return
         what = "price unknown" if cost is None else price(cost, library.settings.currency)
         st.button(
             f"Name the clusters, {what}",

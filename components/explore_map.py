@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from components.explore import overview_shown
 from components.explore_cards import answer_of, cards, ways_on, what_is_shown
-from components.explore_clusters import cluster_names, how_apart
+from components.explore_clusters import cluster_names, find_words, how_apart
 from components.explore_selection import (
     Picked,
     chart_key,
@@ -73,6 +73,8 @@ def show_map(library: Library, option: str) -> None:
     if chart_key() not in st.session_state:
         drop_one()  # who comes from elsewhere has clicked nothing here
     _say_what_there_is(overview)
+    if len(overview.clusters) > 1:
+        find_words(library, overview, offered=False)
     chart, beside = st.columns([3, 2], gap="medium")
     with chart:
         _map(library, overview)

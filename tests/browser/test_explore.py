@@ -32,6 +32,7 @@ def the_map(page: Page) -> Locator:
 def open_map(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/explore")
     expect(the_map(page)).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Reading the words")).to_have_count(0, timeout=60_000)
     settled(page)
 
 
@@ -165,6 +166,7 @@ def test_no_view_keeps_anybody_out(
     settled(page)
     if view == "map":
         expect(the_map(page)).to_be_visible()
+        expect(page.get_by_text("Reading the words")).to_have_count(0, timeout=60_000)
         pick_left_third(page)
     # What the page says of its look comes a moment after its words.
     chosen = page.get_by_role("radio", checked=True).first.locator("p")
@@ -182,6 +184,7 @@ def test_no_view_scrolls_sideways_on_a_phone(sampled: Server, page: Page, view: 
     settled(page)
     if view == "map":
         expect(the_map(page)).to_be_visible()
+        expect(page.get_by_text("Reading the words")).to_have_count(0, timeout=60_000)
         pick_left_third(page)
     assert no_sideways_scroll(page)
 
