@@ -37,6 +37,7 @@ _LENGTHS, _USUAL, _K = (5, 10, 20), 10, "compare_k"
 _SHOWN = ("All", "In both", "On one side only")
 # From the top; below the last one there is nothing in common worth a word.
 _ALIKE = (
+    (0.9999, "and in the same order"),
     (0.95, "and in almost the same order"),
     (0.7, "and mostly in the same order"),
     (0.4, "in a rather different order"),

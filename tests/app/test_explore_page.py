@@ -16,6 +16,7 @@ from core import Library, SeekpointError, Settings, open_library
 from core.tasks import Report
 from tests.app.conftest import ask, cards, labelled, open_page, served, texts
 from tests.app.test_results import scene
+from tests.contract.standin import StandIn
 from tests.media import Picture, make_video, solid
 
 SIZE = (160, 90)
@@ -297,6 +298,29 @@ def test_moments_that_were_picked_go_into_the_basket_together(explored: Library)
     app.button(key="explore_keep_cluster").click().run()
     assert len(explored.basket.ids()) == len(cards(app)) >= 6
     assert all(card["kept"] for card in cards(app))
+
+
+def test_names_that_cost_money_are_looked_for_once_the_price_is_agreed_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with StandIn(key="right") as service:
+        monkeypatch.setenv("TWELVELABS_BASE_URL", service.url)
+        monkeypatch.setenv("TWELVELABS_API_KEY", "right")
+        with served(
+            tmp_path / "data", monkeypatch, EMBEDDER="twelvelabs", SEGMENT_SEC="2"
+        ) as library:
+            add(library, film(tmp_path, "Film", 12.0, lambda second: scene(int(second // 2))))
+            library.explorer.set_vocabulary(["film", "a lake"])
+            before = len(service.asked("POST /embed-v2"))
+            app = explore("clusters")
+            assert app.button(key="explore_name").label == "Name the clusters, less than 0.01 USD"
+            assert not app.exception
+            assert len(service.asked("POST /embed-v2")) == before
+            settled(app.button(key="explore_name").click().run())
+            assert len(service.asked("POST /embed-v2")) == before + 2
+            assert any("film" in card["why"] for card in cards(app))
+            # Another visitor finds them paid for.
+            assert "explore_name" not in [button.key for button in explore("clusters").button]
 
 
 @pytest.mark.parametrize(("number", "refused"), [(5_000, False), (5_001, True)])

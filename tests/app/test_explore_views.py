@@ -399,7 +399,7 @@ def test_two_answers_stand_beside_each_other_with_what_they_share(explored: Libr
 def test_the_same_question_on_both_sides_is_said_to_be_the_same(explored: Library) -> None:
     app = compare(explored, explore(explored, "side-by-side"), "a red wall", "a red wall")
     assert "Both sides ask the same." in texts(app)
-    assert "10 of the first 10 are in both answers, and in almost the same order." in texts(app)
+    assert "10 of the first 10 are in both answers, and in the same order." in texts(app)
     see(explored, app, "compare_shown", "On one side only")
     assert texts(app).count("None on this side.") == 2
 
@@ -411,6 +411,31 @@ def test_the_same_question_is_compared_under_another_filter(explored: Library) -
     assert "Both sides ask the same." not in texts(app)
     titles = [{card["title"] for card in side["cards"]} for side in component(app, "cards")]
     assert titles[1] == {"Show", "=Copy"}
+
+
+def test_the_same_question_is_compared_by_two_models(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = shutil.copytree(films, tmp_path / "data")
+    with StandIn(key="right") as service:
+        monkeypatch.setenv("TWELVELABS_BASE_URL", service.url)
+        monkeypatch.setenv("TWELVELABS_API_KEY", "right")
+        with served(data, monkeypatch, EMBEDDER="twelvelabs") as library:
+            library.add([film_of(tmp_path / "New.mp4", CLIPS[:2])], titles=["New"])
+            assert [job.error for job in library.wait(timeout=60)] == [""]
+            app = compare(library, explore(library, "side-by-side"), "a red wall", "a red wall")
+            assert "Both sides ask the same." in texts(app)
+            see(library, app, embedder_of(app, "right"), "local")
+            assert "Both sides ask the same." not in texts(app)
+            given = [{card["title"] for card in side["cards"]} for side in component(app, "cards")]
+            assert given[0] == {"New"}
+            assert given[1] <= {"Show", "=Copy", "Colours"}
+            assert not app.exception
+
+
+def embedder_of(app: AppTest, side: str) -> str:
+    keys = (str(w.key) for w in app.segmented_control if w.label == "Embedded by")
+    return next(key for key in keys if f"compare_{side}" in key)
 
 
 def test_a_question_that_makes_no_sense_is_explained_on_its_side(explored: Library) -> None:
