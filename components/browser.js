@@ -11,9 +11,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (!helpers.has(button)) helpers.set(button, new Helper(button));
   const helper = helpers.get(button);
   helper.send = (picture) => setTriggerValue("picture", picture);
+  const before = helper.data;
   helper.show(data);
-  // Also called when a newer run of this function overtakes an older one: the helper stays then.
-  return () => queueMicrotask(() => button.isConnected || helper.close());
+  // Also called for a run that began before the last one and came after it: what that one showed
+  // counts.
+  return () =>
+    queueMicrotask(() => (button.isConnected ? helper.takeBack(data, before) : helper.close()));
 }
 
 class Helper {
@@ -31,6 +34,11 @@ class Helper {
     this.button.hidden = !data.can_copy;
     if (turned) this.toTop();
     if (data.address) this.putRight(data, performance.now() + ARRIVES_WITHIN_MS);
+  }
+
+  /** Shows again what was shown before. */
+  takeBack(data, before) {
+    if (this.data === data && before) this.show(before);
   }
 
   close() {

@@ -20,9 +20,13 @@ const pairs = new WeakMap();
 export default function ({ data, parentElement }) {
   const element = parentElement.querySelector(".pair");
   if (!pairs.has(element)) pairs.set(element, new Pair(element));
-  pairs.get(element).show(data);
-  // Also called when a newer run of this function overtakes an older one: the pair stays then.
-  return () => queueMicrotask(() => element.isConnected || pairs.get(element).close());
+  const pair = pairs.get(element);
+  const before = pair.data;
+  pair.show(data);
+  // Also called for a run that began before the last one and came after it: what that one showed
+  // counts.
+  return () =>
+    queueMicrotask(() => (element.isConnected ? pair.takeBack(data, before) : pair.close()));
 }
 
 /** One of both: a video, and where its stretch begins. `at` counts from there. */
@@ -165,6 +169,11 @@ class Pair {
     this.state = "loading";
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     if (data.start && !still) this.play();
+  }
+
+  /** Shows again what was shown before. */
+  takeBack(data, before) {
+    if (this.data === data && before) this.show(before);
   }
 
   close() {

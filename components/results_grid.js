@@ -13,10 +13,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (!grids.has(element)) grids.set(element, new Grid(parentElement));
   const grid = grids.get(element);
   grid.send = (messages) => setTriggerValue("event", messages);
+  const before = grid.data;
   grid.show(data);
   grid.tellTimeSince(began);
-  // Also called when a newer run of this function overtakes an older one: the grid stays then.
-  return () => queueMicrotask(() => element.isConnected || grid.close());
+  // Also called for a run that began before the last one and came after it: what that one showed
+  // counts.
+  return () =>
+    queueMicrotask(() => (element.isConnected ? grid.takeBack(data, before) : grid.close()));
 }
 
 class Grid {
@@ -82,6 +85,11 @@ class Grid {
     this.lay();
     this.detail.refresh(this.moments);
     this.playAtOnce(data.play);
+  }
+
+  /** Shows again what was shown before, unless that was nothing. */
+  takeBack(data, before) {
+    if (this.data === data && before.layout) this.show(before);
   }
 
   /** Plays what was picked elsewhere on the page, where the focus stays. */
