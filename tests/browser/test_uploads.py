@@ -35,6 +35,12 @@ def film(tmp_path: Path) -> Path:
     return path
 
 
+def open_uploader(page: Page, server: Server) -> None:
+    page.goto(server.url)
+    # Its markup is there before its script, which puts this and hears nothing earlier.
+    expect(page.get_by_text("Up to 4 GB each")).to_be_visible(timeout=WAIT_MS)
+
+
 def choose(page: Page, *files: Path) -> None:
     page.locator("[data-testid=uploader] input[type=file]").set_input_files(files)
 
@@ -112,7 +118,7 @@ def sent_offsets(page: Page) -> list[int]:
 def test_a_file_is_sent_in_slices_and_python_hears_of_it_once_it_is_here(
     server: Server, page: Page, film: Path
 ) -> None:
-    page.goto(server.url)
+    open_uploader(page, server)
     expect_copies(page, "none")
     offsets = sent_offsets(page)
     choose(page, film)
@@ -133,7 +139,7 @@ def test_a_file_is_sent_in_slices_and_python_hears_of_it_once_it_is_here(
 def test_an_upload_goes_on_where_the_connection_broke(
     server: Server, page: Page, film: Path
 ) -> None:
-    page.goto(server.url)
+    open_uploader(page, server)
     expect_copies(page, "none")
     offsets = sent_offsets(page)
     gate = Gate(page, slices=2)
@@ -155,7 +161,7 @@ def test_an_upload_goes_on_when_the_server_is_started_again(
     tmp_path: Path, page: Page, film: Path
 ) -> None:
     with running_app(tmp_path / "app", script=APP) as server:
-        page.goto(server.url)
+        open_uploader(page, server)
         expect_copies(page, "none")
         gate = Gate(page, slices=3)
         choose(page, film)
@@ -175,7 +181,7 @@ def test_an_upload_goes_on_when_the_server_is_started_again(
 def test_the_same_file_chosen_after_a_reload_goes_on_where_it_stopped(
     server: Server, page: Page, film: Path
 ) -> None:
-    page.goto(server.url)
+    open_uploader(page, server)
     expect_copies(page, "none")
     gate = Gate(page, slices=3)
     choose(page, film)
@@ -202,7 +208,7 @@ def test_leaving_is_warned_of_only_while_something_is_sent(
         dialog.accept()
 
     page.on("dialog", leave)
-    page.goto(server.url)
+    open_uploader(page, server)
     expect_copies(page, "none")
     choose(page, film)
     expect_copies(page, "film.mp4")
@@ -224,7 +230,7 @@ def test_leaving_is_warned_of_only_while_something_is_sent(
 def test_reruns_and_other_pages_neither_stop_nor_lose_an_upload(
     server: Server, page: Page, film: Path
 ) -> None:
-    page.goto(server.url)
+    open_uploader(page, server)
     expect_copies(page, "none")
     offsets = sent_offsets(page)
     gate = Gate(page, slices=2)
@@ -251,7 +257,7 @@ def test_a_cancelled_upload_leaves_the_page_and_the_disk_and_the_next_file_is_se
 ) -> None:
     other = tmp_path / "other.mp4"
     other.write_bytes(os.urandom(1234))
-    page.goto(server.url)
+    open_uploader(page, server)
     expect_copies(page, "none")
     before = partly_here(server)
     gate = Gate(page, slices=2)
@@ -272,7 +278,7 @@ def test_a_finished_file_that_is_removed_leaves_the_disk(
 ) -> None:
     film = tmp_path / "unwanted.mp4"
     film.write_bytes(os.urandom(1234))
-    page.goto(server.url)
+    open_uploader(page, server)
     choose(page, film)
     expect_copies(page, "unwanted.mp4")
     with page.expect_response(lambda answer: answer.request.method == "DELETE"):
@@ -290,7 +296,7 @@ def test_what_cannot_be_uploaded_says_why_and_the_rest_goes_on(
     with huge.open("wb") as file:
         file.truncate(4 * 1024**3 + 1)
     good.write_bytes(os.urandom(1234))
-    page.goto(server.url)
+    open_uploader(page, server)
     choose(page, empty, huge, good)
     expect_copies(page, "good.mp4")
     expect(line(page, "empty.mp4")).to_contain_text("This file is empty.")
@@ -301,7 +307,7 @@ def test_a_refusal_of_the_server_is_shown_and_can_be_tried_again(
     server: Server, page: Page, film: Path
 ) -> None:
     full = {"message": "The server's disk is full.", "hint": "Free some space there."}
-    page.goto(server.url)
+    open_uploader(page, server)
     page.route("**/upload/*", lambda route: route.fulfill(status=507, json=full))
     choose(page, film)
     row = line(page, "film.mp4")
@@ -316,7 +322,7 @@ def test_a_refusal_of_the_server_is_shown_and_can_be_tried_again(
 def test_a_file_that_changed_since_it_was_chosen_is_named(
     server: Server, page: Page, film: Path
 ) -> None:
-    page.goto(server.url)
+    open_uploader(page, server)
     gate = Gate(page, slices=1)
     choose(page, film)
     gate.wait()
@@ -329,7 +335,7 @@ def test_a_file_that_changed_since_it_was_chosen_is_named(
 
 
 def test_a_file_can_be_dropped(server: Server, page: Page) -> None:
-    page.goto(server.url)
+    open_uploader(page, server)
     zone = page.locator("[data-testid=uploader] .zone")
     dropped = page.evaluate_handle(
         """() => {
@@ -345,7 +351,7 @@ def test_a_file_can_be_dropped(server: Server, page: Page) -> None:
 def test_the_keyboard_reaches_everything(server: Server, page: Page, tmp_path: Path) -> None:
     film = tmp_path / "keys.mp4"
     film.write_bytes(os.urandom(1234))
-    page.goto(server.url)
+    open_uploader(page, server)
     settled(page)
     button = page.get_by_role("button", name="Choose files")
     with page.expect_file_chooser() as chooser:
@@ -361,7 +367,7 @@ def test_the_keyboard_reaches_everything(server: Server, page: Page, tmp_path: P
 
 
 def test_an_id_this_server_does_not_know_is_ignored(server: Server, page: Page, film: Path) -> None:
-    page.goto(server.url)
+    open_uploader(page, server)
     made_up = {"received": film.stat().st_size, "finished": True}
     page.route("**/upload/*", lambda route: route.fulfill(json=made_up))
     page.route("**/upload", lambda route: route.fulfill(json={"id": "made-up"}))
@@ -375,7 +381,7 @@ def test_nothing_scrolls_sideways(server: Server, page: Page, tmp_path: Path, wi
     film = tmp_path / f"{'a very long name ' * 8}.mp4"
     film.write_bytes(os.urandom(1234))
     page.set_viewport_size({"width": width, "height": 844})
-    page.goto(server.url)
+    open_uploader(page, server)
     choose(page, film)
     expect_state(page.get_by_test_id("upload"), "done")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -386,7 +392,7 @@ def test_an_app_below_a_base_path_takes_uploads_there(
 ) -> None:
     with running_app(tmp_path / "app", script=APP, base_path="/films") as server:
         page = context.new_page()
-        page.goto(server.url)
+        open_uploader(page, server)
         choose(page, film)
         expect_copies(page, "film.mp4")
         assert httpx.post(f"{server.url}/upload").status_code == 403
