@@ -53,6 +53,17 @@ def pick_left_third(page: Page) -> None:
     settled(page)
 
 
+def open_view(page: Page, server: Server, view: str) -> None:
+    """A view with all it has to say, the map with something picked."""
+    page.goto(f"{server.url}/explore?view={view}")
+    expect(page.get_by_text(LAST_WORDS[view])).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Reading the words")).to_have_count(0, timeout=60_000)
+    settled(page)
+    if view == "map":
+        expect(the_map(page)).to_be_visible()
+        pick_left_third(page)
+
+
 def points_in_left_third(server: Server) -> int:
     """From the map that the server keeps; it is drawn from -1.08 to 1.08."""
     (kept,) = server.data_dir.glob("explore/*/map-visual-*.npz")
@@ -161,13 +172,7 @@ def test_no_view_keeps_anybody_out(
     sampled: Server, page: Page, view: str, scheme: Literal["light", "dark"]
 ) -> None:
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    page.goto(f"{sampled.url}/explore?view={view}")
-    expect(page.get_by_text(LAST_WORDS[view])).to_be_visible(timeout=60_000)
-    settled(page)
-    if view == "map":
-        expect(the_map(page)).to_be_visible()
-        expect(page.get_by_text("Reading the words")).to_have_count(0, timeout=60_000)
-        pick_left_third(page)
+    open_view(page, sampled, view)
     # What the page says of its look comes a moment after its words.
     chosen = page.get_by_role("radio", checked=True).first.locator("p")
     expect(chosen).to_have_css("color", {"light": BLACK, "dark": WHITE}[scheme])
@@ -179,13 +184,7 @@ def test_no_view_keeps_anybody_out(
 @pytest.mark.parametrize("view", LAST_WORDS)
 def test_no_view_scrolls_sideways_on_a_phone(sampled: Server, page: Page, view: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(f"{sampled.url}/explore?view={view}")
-    expect(page.get_by_text(LAST_WORDS[view])).to_be_visible(timeout=60_000)
-    settled(page)
-    if view == "map":
-        expect(the_map(page)).to_be_visible()
-        expect(page.get_by_text("Reading the words")).to_have_count(0, timeout=60_000)
-        pick_left_third(page)
+    open_view(page, sampled, view)
     assert no_sideways_scroll(page)
 
 
