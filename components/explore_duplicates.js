@@ -44,7 +44,8 @@ class Side {
     on("seeked", () => this.check());
     on("error", () => this.explain());
     on("timeupdate", () => pair.watch());
-    on("ended", () => pair.finish());
+    // The news comes late: somebody may have gone back meanwhile.
+    on("ended", () => this.video.ended && pair.finish());
     on("pause", () => pair.onPause(this));
     element.querySelector(".picture").addEventListener("click", () => pair.toggle());
   }
