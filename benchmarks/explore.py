@@ -3,8 +3,9 @@
 `python -m benchmarks.explore [segments]` makes a library of 100,000 segments of 512 dimensions,
 unless told otherwise, and starts the app on it. It prints the time from opening the map to the
 frame that shows it, the most memory the app held meanwhile, how long a search took in another tab
-before and meanwhile, and the second visit, in the same process and after a restart. Words become
-vectors at a stand-in for the service on this machine.
+before and meanwhile, and the second visit: from another page of the app, in a new tab, which loads
+Streamlit first, and after a restart. Words become vectors at a stand-in for the service on this
+machine.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ def main() -> None:
         started = partial(
             running_app,
             Path(folder),
+            SEEKPOINT_LOG_LEVEL="WARNING",
             SEEKPOINT_EMBEDDER="twelvelabs",
             TWELVELABS_API_KEY=KEY,
             TWELVELABS_BASE_URL=service.url,
@@ -76,7 +78,9 @@ def main() -> None:
                 while not is_drawn(explore):
                     meanwhile.append(ask(search, next(questions)))
                 first = time.perf_counter() - begun
-            second = visit(context, server.url)
+            explore.close()
+            second = statistics.median(come_back(search) for _ in range(5))
+            new_tab = visit(context, server.url)
         with started() as server:
             restarted = visit(browser.new_context(), server.url)
         browser.close()
@@ -85,8 +89,9 @@ def main() -> None:
     print(f"  memory of the app, at most       {memory.most:6.0f} MB")
     print(f"  a search before                  {_in_words(before)}")
     print(f"  a search meanwhile               {_in_words(meanwhile)}")
-    print(f"second visit                       {second:6.1f} s")
-    print(f"second visit, after a restart      {restarted:6.1f} s")
+    print(f"second visit, p50 of 5             {second:6.1f} s")
+    print(f"  in a new tab                     {new_tab:6.1f} s")
+    print(f"  in a new tab after a restart     {restarted:6.1f} s")
 
 
 def fill(library: Library, segments: int) -> None:
@@ -131,16 +136,31 @@ def is_drawn(page: Page) -> bool:
     return page.get_by_test_id("stVegaLiteChart").locator("canvas").count() > 0
 
 
+def come_back(page: Page) -> float:
+    """Seconds from a click on "Explore" elsewhere in the app to the frame that shows the map."""
+    page.get_by_role("link", name="Status").click()
+    expect(page.get_by_role("heading", name="Twelve Labs")).to_be_visible(timeout=GIVE_UP_MS)
+    expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(0, timeout=GIVE_UP_MS)
+    begun = time.perf_counter()
+    page.get_by_role("link", name="Explore").click()
+    wait_for_map(page)
+    return time.perf_counter() - begun
+
+
 def visit(context: BrowserContext, url: str) -> float:
-    """Seconds from opening the map to the frame that shows it."""
+    """Seconds from opening the map in a new tab to the frame that shows it."""
     begun = time.perf_counter()
     page = open_map(context, url)
-    expect(page.get_by_test_id("stVegaLiteChart").locator("canvas")).to_be_visible(
-        timeout=GIVE_UP_MS
-    )
+    wait_for_map(page)
     taken = time.perf_counter() - begun
     page.close()
     return taken
+
+
+def wait_for_map(page: Page) -> None:
+    expect(page.get_by_test_id("stVegaLiteChart").locator("canvas")).to_be_visible(
+        timeout=GIVE_UP_MS
+    )
 
 
 def _in_words(taken: list[float]) -> str:

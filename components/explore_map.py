@@ -218,7 +218,7 @@ def _chart(
     standing_out = brush if only is None else brush & (alt.datum.Cluster == only)
     dots = (
         alt.Chart(drawn)
-        .mark_circle(strokeWidth=2)
+        .mark_circle(strokeWidth=2, aria=False)
         .encode(
             x=_axis(alt.X("x:Q")),
             y=_axis(alt.Y("y:Q")),
