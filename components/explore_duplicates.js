@@ -11,6 +11,7 @@ const LOST_SEC = 0.3;
 const MOST_HURRY = 0.25;
 // A jump that ends further away than this did not happen.
 const MISSED_SEC = 0.5;
+const LATE_SEC = 0.1;
 const SKIP_SEC = 2;
 const SHIFT_SEC = 0.1;
 const MOST_SHIFT_SEC = 30;
@@ -215,6 +216,8 @@ class Pair {
   finish() {
     if (!this.wanted) return;
     this.pause();
+    // A busy machine may be late.
+    if (this.position > this.length + LATE_SEC) this.seek(this.length);
     this.state = "finished";
   }
 

@@ -242,6 +242,7 @@ class _Writer:
             "start": moment.start_offset_sec,
             "end": moment.end_offset_sec,
             "spans": spans,
+            "frame_sec": float(1 / rate) if (rate := moment.video.frame_rate) else None,
             "score": moment.score,
             "rank": moment.rank,
             "title": title,

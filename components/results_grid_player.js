@@ -10,8 +10,10 @@ const LEAVE_TOLERANCE_SEC = 0.25;
 // A moment that ends this close to the end of its video has nothing after it to play on to, and
 // halves this close to each other nothing between them to jump over.
 const NOTHING_BETWEEN_SEC = 0.1;
-// A frame is this long until two that follow each other were seen.
+// A frame is this long where nobody knows better.
 const USUAL_FRAME_SEC = 1 / 25;
+// Behind the end by more than this, a busy machine was late: the player goes back to the end.
+const LATE_SEC = 0.05;
 
 /** Plays the spans of a moment, or of any other stretch, one after the other from the one at `at`.
  *
@@ -26,7 +28,7 @@ class Player {
     this.withSound = withSound;
     this.ready = false;
     this.endless = false;
-    // The picture that stands, and how long pictures stand in this video.
+    // The picture that stands, and how long pictures were seen to stand in this video.
     this.frame = null;
     this.frameSec = null;
     this.video = document.createElement("video");
@@ -39,7 +41,11 @@ class Player {
   listen() {
     const on = (name, act) => this.video.addEventListener(name, () => this.open && act());
     on("loadedmetadata", () => this.jump());
-    on("seeking", () => this.followViewer());
+    on("seeking", () => {
+      // The picture after a jump does not follow the one before it.
+      this.frame = null;
+      this.followViewer();
+    });
     on("seeked", () => (this.ready ? this.tellTime() : this.arrive()));
     on("error", () => this.explain());
     on("play", () => this.onPlay());
@@ -127,9 +133,12 @@ class Player {
   step(direction) {
     const { video } = this;
     video.pause();
-    // Half a frame inside the next one: its start may be rounded.
-    const length = this.frameSec ?? USUAL_FRAME_SEC;
-    if (!video.seeking) this.lookAt((this.frame ?? video.currentTime) + (direction + 0.5) * length);
+    if (video.seeking) return;
+    const length = this.stage.moment.frame_sec ?? this.frameSec ?? USUAL_FRAME_SEC;
+    // Half a frame inside the next one: its start may be rounded. That is also where a jump ends
+    // whose picture has not been reported yet.
+    const frame = this.frame ?? video.currentTime - length / 2;
+    this.lookAt(frame + (direction + 0.5) * length);
   }
 
   lookAt(second) {
@@ -249,9 +258,12 @@ class Player {
       this.run();
       return;
     }
-    const { currentTime, duration } = this.video;
-    this.stage.part("on").hidden = currentTime > duration - NOTHING_BETWEEN_SEC;
-    this.video.pause();
+    const { video, span } = this;
+    this.stage.part("on").hidden = video.currentTime > video.duration - NOTHING_BETWEEN_SEC;
+    video.pause();
+    if (!this.endless && video.currentTime > span.end + LATE_SEC) {
+      video.currentTime = span.end + NUDGE_SEC;
+    }
     this.stage.state = "finished";
     this.dress();
   }

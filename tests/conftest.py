@@ -4,11 +4,16 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.clock import Clock
 from tests.web import Web
+
+# How long an example takes says how busy the machine is, and nothing of what is tested.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 _OURS = ("SEEKPOINT_", "TWELVELABS_", "TWELVE_LABS_", "MILVUS_", "DATABASE_URL")
 

@@ -10,6 +10,7 @@ import os
 import random
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,11 @@ def failing_moments() -> list[Moment]:
 
 def longer_moments() -> list[Moment]:
     coded = video("coded.mp4", title="Frame numbers")
-    return [moment(coded, start, start + 8.0, rank=1) for start in (4.0, 20.0, 40.0)]
+    rated = replace(coded, frame_rate=Fraction(25))
+    return [
+        moment(of, start, start + 8.0, rank=1)
+        for of, start in ((coded, 4.0), (coded, 20.0), (rated, 40.0))
+    ]
 
 
 def ranked_moments() -> list[Moment]:

@@ -310,8 +310,9 @@ def test_no_layout_scrolls_sideways(page: Page, grid: str, options: str, width: 
 # The player
 
 
-def test_a_paused_player_goes_frame_by_frame(page: Page, grid: str) -> None:
-    card = open_case(page, grid, "longer").first
+@pytest.mark.parametrize("card_number", [0, 2], ids=["rate as seen", "rate on record"])
+def test_a_paused_player_goes_frame_by_frame(page: Page, grid: str, card_number: int) -> None:
+    card = open_case(page, grid, "longer").nth(card_number)
     play(card)
     expect_state(card, "playing")
     page.wait_for_function("starts.length === 1")

@@ -264,7 +264,7 @@ def place(hit: Hit) -> tuple[str, float]:
 
 
 @given(recipes, all_filters, st.integers(1, 40))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 def test_a_recipe_under_any_filters_ranks_as_its_definition_does(
     table: Table, recipe: Recipe, filters: Filters, count: int
 ) -> None:
@@ -287,7 +287,7 @@ def test_a_recipe_under_any_filters_ranks_as_its_definition_does(
 
 
 @given(recipes, recipes, all_filters, st.integers(0, 30))
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
 def test_a_then_finds_every_pair_that_the_definition_finds(
     table: Table, recipe: Recipe, then: Recipe, filters: Filters, within_sec: int
 ) -> None:

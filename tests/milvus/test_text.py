@@ -108,7 +108,7 @@ def test_all_hostile_texts_together_match_all(hostile_store: VectorStore) -> Non
     assert videos_of(hostile_store, categories=tuple(HOSTILE)) == sorted(HOSTILE)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(text=TEXT, other=TEXT)
 def test_any_text_matches_itself_and_nothing_else(
     store: VectorStore, text: str, other: str
@@ -120,7 +120,7 @@ def test_any_text_matches_itself_and_nothing_else(
     assert videos_of(store, categories=(text,)) == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(second=st.floats(-1e6, 1e6) | st.integers(0, 200).map(float) | st.just(5e-324))
 def test_any_number_bounds_the_time(hostile_store: VectorStore, second: float) -> None:
     # Every row spans 0 to 4 seconds.

@@ -227,7 +227,7 @@ def by_comparing_all(vectors: np.ndarray) -> np.ndarray:
     return np.sort(apart, axis=1)[:, : min(5, len(vectors) - 1)].mean(axis=1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 1000),
     sizes=st.lists(st.integers(1, 40), min_size=1, max_size=4),

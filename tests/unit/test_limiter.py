@@ -118,7 +118,7 @@ class Service:
         return calls, most
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     per_minute=st.integers(1, 60),
     minutes_per_hour=st.integers(50, 2400),

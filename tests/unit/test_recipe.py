@@ -161,7 +161,7 @@ typed = st.text() | st.lists(pieces, max_size=30).map("".join)
 
 
 @given(typed | st.lists(pieces, max_size=20).map(" ".join))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_whatever_is_typed_is_refused_or_can_be_typed_again(text: str) -> None:
     try:
         recipe = Recipe.parse(text)

@@ -188,7 +188,6 @@ spot = st.tuples(st.sampled_from("ab"), st.integers(0, 30), st.integers(1, 4), s
     st.lists(spot, max_size=30, unique_by=lambda s: s[:2]),
     st.integers(0, 20),
 )
-@settings(deadline=None)
 def test_the_pairs_are_those_that_looking_at_all_of_them_finds(
     first: list[tuple[str, int, int, int]], second: list[tuple[str, int, int, int]], within: int
 ) -> None:
@@ -351,7 +350,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VectorStore]:
     st.sampled_from([None, 0.5, 0.6]),
     st.sampled_from([(), (("audio", 0.5),), (("audio", 0.0),)]),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_paging_repeats_and_loses_no_moment(
     crowd: VectorStore,
     number: int,
@@ -385,7 +384,7 @@ def test_paging_repeats_and_loses_no_moment(
     st.sampled_from([None, 0.5]),
     st.sampled_from([(), (("audio", 0.5),)]),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_pages_with_so_many_of_each_video_are_those_that_counting_all_moments_gives(
     crowd: VectorStore,
     number: int,
