@@ -77,8 +77,12 @@ class Tables:
         self._read = read
         self._folder = folder
         self._dimension = dimension
-        self._lock = threading.Lock()
+        # One reads at a time: who comes second finds what the first one read.
+        self._reading = threading.Lock()
+        # Over what is kept, and never while the store is read: a removal waits for it.
+        self._keeping = threading.Lock()
         self._latest: dict[str, Table] = {}
+        self._drops = 0
 
     def of(
         self,
@@ -92,19 +96,25 @@ class Tables:
             StoreError: the store cannot be read. What `on_progress` raises passes through.
         """
         segments = tuple(_segments(stored, option))
-        # One at a time: who comes second finds what the first one read.
-        with self._lock:
+        with self._reading:
             table = self._latest.get(option)
-            if table is None or table.digest != _digest(segments):
-                table = self._from_file(option, segments) or self._read_new(
-                    option, segments, on_progress
-                )
-                self._latest[option] = table
+            if table is not None and table.digest == _digest(segments):
+                return table
+            drops = self._drops
+            on_file = self._from_file(option, segments)
+            table = on_file or self._read_new(option, segments, on_progress)
+            with self._keeping:
+                if drops == self._drops:
+                    if on_file is None and len(table.segments) == len(segments):
+                        table = self._on_file(table)
+                    self._latest[option] = table
             return table
 
     def drop(self) -> None:
-        """Forgets what was read, so that nothing is left of a video that was removed."""
-        with self._lock:
+        """Forgets what was read, so that nothing is left of a video that was removed. What is
+        being read meanwhile is not kept."""
+        with self._keeping:
+            self._drops += 1
             self._latest.clear()
             for path in self._folder.glob("*"):
                 path.unlink(missing_ok=True)
@@ -131,7 +141,7 @@ class Tables:
             logger.warning("%d segments have no vector in the store", int((~there).sum()))
             kept = tuple(s for s, is_there in zip(segments, there, strict=True) if is_there)
             return Table(option, kept, vectors[there])
-        return self._on_file(Table(option, segments, vectors))
+        return Table(option, segments, vectors)
 
     def _path(self, option: str, digest: str) -> Path:
         return self._folder / f"{option}-{digest}.npy"

@@ -143,3 +143,14 @@ def test_dropped_tables_leave_nothing_behind(store: Store, tables: Tables, tmp_p
     assert list((tmp_path / "explore").iterdir()) == []
     assert len(tables.of(stored, "visual").segments) == 1
     assert store.read == 2
+
+
+def test_what_is_dropped_while_it_is_read_is_not_kept(
+    store: Store, tables: Tables, tmp_path: Path
+) -> None:
+    stored = [store.video("a", [0.0, 4.0])]
+    table = tables.of(stored, "visual", on_progress=lambda _: tables.drop())
+    assert len(table.segments) == 2
+    assert not list((tmp_path / "explore").glob("*"))
+    tables.of(stored, "visual")
+    assert store.read == 4
