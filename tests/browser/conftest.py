@@ -6,10 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
+from tests import web as served
 from tests.app_server import Server, running_app
 from tests.browser.grid_page import WATCH_FIRST_FRAMES, make_films
+from tests.web import Web
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_ARGS = [
@@ -22,6 +32,7 @@ CHROMIUM_ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+VIEWPORT: ViewportSize = {"width": 1280, "height": 900}
 SAMPLES_SEC = 180
 
 
@@ -61,16 +72,36 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    yield context
+@pytest.fixture(scope="package")
+def visitor(browser: Browser) -> Iterator[BrowserContext]:
+    """One visitor for nearly all tests: a page of theirs stays open, and with it the process that
+    has compiled Streamlit's files, which takes longer than most tests."""
+    context = browser.new_context(viewport=VIEWPORT)
+    with Web() as web:
+        address = web.put("/", served.Page(b"This page stays open.", "text/plain"))
+        context.new_page().goto(address)
+        yield context
     context.close()
 
 
 @pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()
+def page(visitor: BrowserContext) -> Iterator[Page]:
+    """A page of a visitor who has left nothing behind."""
+    staying = list(visitor.pages)
+    yield visitor.new_page()
+    for opened in visitor.pages:
+        if opened not in staying:
+            opened.close()
+    visitor.clear_cookies()
+    visitor.clear_permissions()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A visitor for one test alone, which may change what all of their pages share."""
+    context = browser.new_context(viewport=VIEWPORT)
+    yield context
+    context.close()
 
 
 @pytest.fixture(scope="package")
@@ -103,11 +134,9 @@ def grid(grid_media: Path) -> Iterator[str]:
         yield server.url
 
 
-@pytest.fixture(scope="package")
-def grid_context(browser: Browser) -> Iterator[BrowserContext]:
-    """One visitor for all tests of the grid, who has Streamlit's own files in the cache."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(20_000)
-    context.add_init_script(WATCH_FIRST_FRAMES)
-    yield context
-    context.close()
+@pytest.fixture
+def grid_page(page: Page) -> Page:
+    """A page that notes the first frame of each player."""
+    page.set_default_timeout(20_000)
+    page.add_init_script(WATCH_FIRST_FRAMES)
+    return page

@@ -4,11 +4,10 @@ groups, the table, and a player that is driven by hand."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser.grid_page import (
     EVENTS,
@@ -24,10 +23,8 @@ SECOND = "coded.mp4-visual-5000"  # the best segment of the second card of the f
 
 
 @pytest.fixture
-def page(grid_context: BrowserContext) -> Iterator[Page]:
-    page = grid_context.new_page()
-    yield page
-    page.close()
+def page(grid_page: Page) -> Page:
+    return grid_page
 
 
 def open_full(page: Page, grid: str, options: str = "") -> Locator:

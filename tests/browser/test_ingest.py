@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests import web as served
 from tests.app_server import Server, running_app
@@ -94,9 +94,7 @@ def edit(page: Page, row: int, column: int, text: str) -> None:
     expect(page.locator("[role=gridcell]").filter(has_text=text)).to_have_count(1)
 
 
-def test_twelve_addresses_come_in_while_nobody_looks(
-    world: World, page: Page, context: BrowserContext
-) -> None:
+def test_twelve_addresses_come_in_while_nobody_looks(world: World, page: Page) -> None:
     names = [f"film {number:02}" for number in range(12)]
     urls = world.put(*(name.replace(" ", "_") for name in names))
     page.goto(f"{world.app.url}/library")
@@ -112,7 +110,7 @@ def test_twelve_addresses_come_in_while_nobody_looks(
     expect(queue(page)).to_be_visible()
     page.close()
 
-    again = context.new_page()
+    again = page.context.new_page()
     again.goto(f"{world.app.url}/library")
     expect(queue(again)).to_be_visible()
     expect(again.get_by_text("12 of 12 done")).to_have_count(0)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 import samples
 from core import media
@@ -102,7 +102,7 @@ def test_a_clip_finds_the_video_it_was_cut_from(
 
 
 def test_more_like_this_starts_a_search_that_its_address_repeats(
-    sampled: Server, page: Page, context: BrowserContext
+    sampled: Server, page: Page
 ) -> None:
     page.goto(sampled.url)
     search(page, "skyscrapers at night")
@@ -117,7 +117,7 @@ def test_more_like_this_starts_a_search_that_its_address_repeats(
         re.compile(r"score 1\.00\b")
     )
     first = page.get_by_test_id("moment").first.get_attribute("data-video-id")
-    again = context.new_page()
+    again = page.context.new_page()
     again.goto(page.evaluate("location.href"))
     expect(again.get_by_test_id("moment").first).to_have_attribute("data-video-id", first or "")
     expect(chip(again, f"{title}, ")).to_be_visible()

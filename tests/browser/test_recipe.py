@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.app_server import Server
 from tests.browser.conftest import chip, search, search_box, settled
@@ -20,9 +20,9 @@ COPY_A_PICTURE = """async ([width, height]) => {
 
 
 @pytest.fixture
-def page(context: BrowserContext) -> Page:
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    return context.new_page()
+def page(page: Page) -> Page:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    return page
 
 
 def moments(page: Page) -> Locator:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -30,10 +29,8 @@ null;
 
 
 @pytest.fixture
-def page(grid_context: BrowserContext) -> Iterator[Page]:
-    page = grid_context.new_page()
-    yield page
-    page.close()
+def page(grid_page: Page) -> Page:
+    return grid_page
 
 
 @pytest.fixture

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.grid_page import (
     current_time,
@@ -53,13 +52,11 @@ def film(grid_media: Path) -> Path:
 
 
 @pytest.fixture
-def page(grid_context: BrowserContext, film: Path) -> Iterator[Page]:
-    page = grid_context.new_page()
+def page(grid_page: Page, film: Path) -> Page:
     # One card in a row: pictures are large, and what lies on them leaves the middle free.
-    page.set_viewport_size({"width": 390, "height": 900})
-    page.add_init_script(HOLD_FIRST_PICTURES)
-    yield page
-    page.close()
+    grid_page.set_viewport_size({"width": 390, "height": 900})
+    grid_page.add_init_script(HOLD_FIRST_PICTURES)
+    return grid_page
 
 
 def frame_on_screen(card: Locator) -> int:

@@ -35,6 +35,12 @@ def film(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    """Of a visitor of its own: the browser notes how far a file is, and its line is cut."""
+    return context.new_page()
+
+
 def open_uploader(page: Page, server: Server) -> None:
     page.goto(server.url)
     # Its markup is there before its script, which puts this and hears nothing earlier.
