@@ -5,19 +5,18 @@ from __future__ import annotations
 import random
 import resource
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import core.store
 from core.errors import StoreUnavailable
 from core.store import VectorStore, segment_id
+from tests.milvus import adder
 from tests.milvus.adder import OPTIONS, segments_of
+from tests.milvus.killing import running
 from tests.milvus.rows import ADDED_AT, SEGMENT_SEC, embedded, open_store, vector_of
 
 KILLS = 20
@@ -34,20 +33,13 @@ def test_twenty_killed_processes_lose_no_acknowledged_row(lite_path: Path) -> No
 
 def killed_after(videos: int, path: Path, name: str) -> list[str]:
     """Lets a process add until it acknowledged so many videos, kills it, and says which."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "tests.milvus.adder", str(path), name],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=Path(core.store.__file__).parents[1],
-        text=True,
-    )
-    with child:
-        assert child.stdout is not None
-        lines = [child.stdout.readline() for _ in range(videos)]
-        assert all(lines), "the child ended before it was killed"
-        child.kill()
-        lines += child.stdout.readlines()
-    return [line.strip() for line in lines if line.endswith("\n")]
+    with running(adder.add, str(path), name) as (process, said):
+        acknowledged = [said.recv() for _ in range(videos)]
+        process.kill()
+        with suppress(EOFError):
+            while True:
+                acknowledged.append(said.recv())
+    return acknowledged
 
 
 def check_rows(store: VectorStore, acknowledged: list[str]) -> None:
