@@ -18,7 +18,7 @@ from components.explore_questions import (
 )
 from components.feedback import show_error
 from components.format import clock, count
-from components.query_form import OPTION_NAMES
+from components.query_form import OPTION_NAMES, choose_categories
 from components.recipe_chips import filter_chips
 from core import (
     Comparison,
@@ -224,16 +224,7 @@ def _filters_popover(library: Library, side: Side, now: _Asked) -> None:
                 placeholder="All",
                 **report,
             )
-        categories = sorted({video.category for video in library.videos()} - {""})
-        if categories:
-            st.multiselect(
-                "Categories",
-                categories,
-                default=[c for c in filters.categories if c in categories],
-                key=_widget(side, "categories"),
-                placeholder="All categories",
-                **report,
-            )
+        choose_categories(library, filters, key=_widget(side, "categories"), **report)
         st.number_input(
             "Lowest score",
             -1.0,

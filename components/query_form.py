@@ -111,6 +111,20 @@ def help_popover(library: Library) -> None:
             st.caption(meaning)
 
 
+def choose_categories(library: Library, filters: Filters, *, key: str, **report: Any) -> None:
+    """The categories there are, with those of the filters ticked; nothing when there is none."""
+    categories = sorted({video.category for video in library.videos()} - {""})
+    if categories:
+        st.multiselect(
+            "Categories",
+            categories,
+            default=[category for category in filters.categories if category in categories],
+            key=key,
+            placeholder="All categories",
+            **report,
+        )
+
+
 def filters_popover(library: Library) -> None:
     begun, options = begun_with(), library.capabilities.options
     filters = begun.filters
@@ -126,16 +140,7 @@ def filters_popover(library: Library) -> None:
             placeholder="All videos",
             **report,
         )
-        categories = sorted({video.category for video in library.videos()} - {""})
-        if categories:
-            st.multiselect(
-                "Categories",
-                categories,
-                default=[category for category in filters.categories if category in categories],
-                key=widget_key("categories"),
-                placeholder="All categories",
-                **report,
-            )
+        choose_categories(library, filters, key=widget_key("categories"), **report)
         if len(options) > 1:
             for option in options:
                 st.slider(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from playwright.sync_api import (
 )
 
 from tests import web as served
-from tests.app_server import Server, running_app
+from tests.app_server import ROOT, Server, running_app
 from tests.browser.grid_page import WATCH_FIRST_FRAMES, make_films
 from tests.web import Web
 
@@ -62,6 +63,19 @@ def search(page: Page, text: str) -> None:
 def chip(page: Page, name: str) -> Locator:
     """The chip of a part, which opens its settings, or of a filter."""
     return page.locator(".st-key-search_chips").get_by_role("button", name=name).first
+
+
+def readme_picture(page: Page, variable: str, *, cards: int) -> bytes:
+    """The page once its first cards have their pictures, kept where the environment says so."""
+    page.wait_for_function(
+        """cards => [...document.querySelectorAll('*')].flatMap(e => e.shadowRoot ?
+        [...e.shadowRoot.querySelectorAll('[data-testid=moment]')] : []).slice(0, cards).every(
+          card => card.dataset.poster === 'ready' &&
+          getComputedStyle(card.querySelector('.poster')).opacity === '1')""",
+        arg=cards,
+    )
+    wanted = os.environ.get(variable)
+    return page.screenshot(path=ROOT / wanted if wanted else None)
 
 
 @pytest.fixture(scope="package")

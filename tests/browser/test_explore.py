@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
@@ -13,8 +12,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from components.format import clock
-from tests.app_server import ROOT, Server
-from tests.browser.conftest import search, search_box, settled
+from tests.app_server import Server
+from tests.browser.conftest import readme_picture, search, search_box, settled
 from tests.browser.test_journeys import WATCH_STARTS, no_sideways_scroll, seconds
 
 BLACK, WHITE = "rgb(0, 0, 0)", "rgb(255, 255, 255)"
@@ -192,12 +191,4 @@ def test_the_screenshot_of_the_readme_shows_the_map(sampled: Server, page: Page)
     page.set_viewport_size({"width": 1280, "height": 800})
     open_map(page, sampled)
     pick_left_third(page)
-    page.wait_for_function(
-        """() => [...document.querySelectorAll('*')].flatMap(e => e.shadowRoot ? [...e.shadowRoot
-        .querySelectorAll('[data-testid=moment]')] : []).slice(0, 2).every(card =>
-          card.dataset.poster === 'ready' &&
-          getComputedStyle(card.querySelector('.poster')).opacity === '1')"""
-    )
-    wanted = os.environ.get("README_SCREENSHOT_EXPLORE")
-    picture = page.screenshot(path=ROOT / wanted if wanted else None)
-    assert len(picture) > 50_000
+    assert len(readme_picture(page, "README_SCREENSHOT_EXPLORE", cards=2)) > 50_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,8 +14,8 @@ from playwright.sync_api import Locator, Page, expect
 import samples
 from core import media
 from core.export import CSV_COLUMNS
-from tests.app_server import ROOT, Server, running_app
-from tests.browser.conftest import chip, search, search_box, settled
+from tests.app_server import Server, running_app
+from tests.browser.conftest import chip, readme_picture, search, search_box, settled
 
 QUERY = "a rocket taking off"
 # The position of each player when it begins to play, before the browser moves on.
@@ -221,15 +220,7 @@ def test_the_screenshot_of_the_readme_shows_results(sampled: Server, page: Page)
     page.set_viewport_size({"width": 1280, "height": 800})
     page.goto(sampled.url)
     search(page, samples.suggested_queries()[0])
-    page.wait_for_function(
-        """() => [...document.querySelectorAll('*')].flatMap(e => e.shadowRoot ? [...e.shadowRoot
-        .querySelectorAll('[data-testid=moment]')] : []).slice(0, 12).every(card =>
-          card.dataset.poster === 'ready' &&
-          getComputedStyle(card.querySelector('.poster')).opacity === '1')"""
-    )
-    wanted = os.environ.get("README_SCREENSHOT")
-    picture = page.screenshot(path=ROOT / wanted if wanted else None)
-    assert len(picture) > 50_000
+    assert len(readme_picture(page, "README_SCREENSHOT", cards=12)) > 50_000
 
 
 def test_filters_from_the_address_stand_in_the_form_when_it_is_opened(
