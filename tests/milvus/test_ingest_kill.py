@@ -9,17 +9,14 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
 from core import Settings, Stage, media, open_library
-from tests.app_server import START_SEC, running_app
+from tests.app_server import START_SEC, Server, running_app, started_app
 from tests.contract.standin import Json, Medium, Recorded, StandIn
 from tests.media import make_video
-from tests.milvus import opener
-from tests.milvus.killing import running
 from tests.web import Page, Web
 
 VIDEOS = 20
@@ -68,18 +65,14 @@ def test_an_app_killed_twenty_times_finishes_twenty_videos_and_pays_for_each_onc
         for earlier in range(KILLS):
             # Fewer than there are videos: every kill interrupts something.
             service.finish(chance.randint(0, earlier))
-            with running(opener.work, environment) as (process, _):
-                wait_for_work(service, process)
+            with started_app(tmp_path, **environment) as app:
+                wait_for_work(service, app)
                 time.sleep(chance.uniform(0.0, LONGEST_LIFE_SEC))
-                process.kill()
+                app.kill()
 
         service.task_seconds = 0.0
         with running_app(tmp_path, **environment) as app:
-            wait_until(
-                lambda: stages(settings)["ready"] == VIDEOS,
-                lambda: app.process.poll() is None,
-                FINISH_SEC,
-            )
+            wait_until(lambda: stages(settings)["ready"] == VIDEOS, app, FINISH_SEC)
 
         with open_library(settings) as library:
             assert [job.stage for job in library.jobs()] == [Stage.READY] * VIDEOS
@@ -112,17 +105,15 @@ def twenty_videos(folder: Path, web: Web, service: StandIn) -> dict[str, float]:
     return minutes
 
 
-def wait_for_work(service: StandIn, process: BaseProcess) -> None:
+def wait_for_work(service: StandIn, app: Server) -> None:
     before = len(service.requests)
-    wait_until(lambda: len(service.requests) > before, process.is_alive, START_SEC)
+    wait_until(lambda: len(service.requests) > before, app, START_SEC)
 
 
-def wait_until(
-    condition: Callable[[], bool], alive: Callable[[], bool], at_most_sec: float
-) -> None:
+def wait_until(condition: Callable[[], bool], app: Server, at_most_sec: float) -> None:
     deadline = time.monotonic() + at_most_sec
     while not condition():
-        assert alive(), "it ended by itself"
+        assert app.process.poll() is None, "the app ended by itself"
         assert time.monotonic() < deadline
         time.sleep(0.002)
 
