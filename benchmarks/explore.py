@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Locator, Page, expect, sync_playwright
 
 from benchmarks.fresh import CHROMIUM
 from benchmarks.page import ask
@@ -75,7 +75,7 @@ def main() -> None:
                 begun = time.perf_counter()
                 explore = open_map(context, server.url)
                 meanwhile = []
-                while not is_drawn(explore):
+                while not the_map(explore).count():
                     meanwhile.append(ask(search, next(questions)))
                 first = time.perf_counter() - begun
             explore.close()
@@ -132,18 +132,18 @@ def open_map(context: BrowserContext, url: str) -> Page:
     return page
 
 
-def is_drawn(page: Page) -> bool:
-    return page.get_by_test_id("stVegaLiteChart").locator("canvas").count() > 0
+def the_map(page: Page) -> Locator:
+    return page.get_by_test_id("stVegaLiteChart").locator("canvas")
 
 
 def come_back(page: Page) -> float:
     """Seconds from a click on "Explore" elsewhere in the app to the frame that shows the map."""
     page.get_by_role("link", name="Status").click()
     expect(page.get_by_role("heading", name="Twelve Labs")).to_be_visible(timeout=GIVE_UP_MS)
-    expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(0, timeout=GIVE_UP_MS)
+    expect(the_map(page)).to_have_count(0, timeout=GIVE_UP_MS)
     begun = time.perf_counter()
     page.get_by_role("link", name="Explore").click()
-    wait_for_map(page)
+    expect(the_map(page)).to_be_visible(timeout=GIVE_UP_MS)
     return time.perf_counter() - begun
 
 
@@ -151,16 +151,10 @@ def visit(context: BrowserContext, url: str) -> float:
     """Seconds from opening the map in a new tab to the frame that shows it."""
     begun = time.perf_counter()
     page = open_map(context, url)
-    wait_for_map(page)
+    expect(the_map(page)).to_be_visible(timeout=GIVE_UP_MS)
     taken = time.perf_counter() - begun
     page.close()
     return taken
-
-
-def wait_for_map(page: Page) -> None:
-    expect(page.get_by_test_id("stVegaLiteChart").locator("canvas")).to_be_visible(
-        timeout=GIVE_UP_MS
-    )
 
 
 def _in_words(taken: list[float]) -> str:
