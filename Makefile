@@ -13,7 +13,7 @@ help: ## list the commands
 run: $(RUNTIME) ## start Seekpoint; Streamlit's own environment variables are honoured
 	$(BIN)/streamlit run app.py
 
-test: $(DEV) chromium check ## everything: lint, types, unit, contract, store, page and browser tests
+test: $(DEV) chromium postgres check ## everything: lint, types, unit, contract, store, page and browser tests
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 check: $(DEV) ## lint, format and types
@@ -59,9 +59,18 @@ $(RUNTIME): requirements.txt
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	@touch $@
 
-$(DEV): $(RUNTIME) pyproject.toml
-	$(BIN)/python -m pip install --quiet -r requirements.txt --group dev
+$(DEV): $(RUNTIME) requirements-server.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet -r requirements.txt -r requirements-server.txt --group dev
 	@touch $@
+
+.PHONY: postgres
+postgres:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; \
+		else \
+			echo "The server tests need PostgreSQL. Install it first: sudo apt-get install postgresql"; exit 1; \
+		fi; }
 
 .PHONY: chromium
 chromium:

@@ -17,6 +17,7 @@ EMBEDDERS = ("auto", "twelvelabs", "local")
 MODELS = ("marengo3.5", "marengo3.0")
 DIMENSIONS = {"marengo3.5": (512, 256, 128), "marengo3.0": (512,)}
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LOG_FORMATS = ("text", "json")
 SEGMENT_SEC = (2, 10)
 # List prices of July 2026; that of marengo3.5 was not published yet and is taken to be the same.
 PRICE_PER_MINUTE = {"marengo3.5": 0.042, "marengo3.0": 0.042}
@@ -36,7 +37,12 @@ class Settings:
     data_dir: Path = Path("data")
     milvus_uri: str = ""
     milvus_token: str = field(default="", repr=False)
+    milvus_database: str = ""
+    # The certificate authority of a server with one of its own.
+    milvus_ca_file: Path | None = None
     database_url: str = field(default="", repr=False)
+    # Where videos are kept, as a folder or any address fsspec reads; empty: in `data_dir`.
+    media_url: str = field(default="", repr=False)
     segment_sec: int = 4
     # Prices of the chosen model, in `currency`; budgets likewise, None for no limit.
     price_per_minute: float = PRICE_PER_MINUTE["marengo3.5"]
@@ -53,7 +59,19 @@ class Settings:
     # A folder on the server whose videos may be added from the page; none unless it is set.
     media_folder: Path | None = None
     allow_private_urls: bool = False
+    # Who may do what, of those who logged in: addresses, or `*@example.com`.
+    role_claim: str = ""
+    admins: tuple[str, ...] = ()
+    analysts: tuple[str, ...] = ()
+    viewers: tuple[str, ...] = ()
+    # Signs addresses of media; empty: one of its own in `data_dir`.
+    secret: str = field(default="", repr=False)
+    allowed_hosts: tuple[str, ...] = ()
+    metrics_token: str = field(default="", repr=False)
     log_level: str = "INFO"
+    log_format: str = "text"
+    log_max_mb: int = 5
+    log_files: int = 5
 
     def __post_init__(self) -> None:
         # Paths are made absolute once: two spellings of one file must never be opened twice.
@@ -103,7 +121,10 @@ class Settings:
             data_dir=Path(read.text("SEEKPOINT_DATA_DIR") or "data"),
             milvus_uri=read.text("MILVUS_URI"),
             milvus_token=read.text("MILVUS_TOKEN"),
+            milvus_database=read.text("MILVUS_DATABASE"),
+            milvus_ca_file=read.file("MILVUS_CA_FILE"),
             database_url=read.text("DATABASE_URL"),
+            media_url=read.text("SEEKPOINT_MEDIA_URL"),
             segment_sec=read.whole_number("SEEKPOINT_SEGMENT_SEC", *SEGMENT_SEC, default=4),
             price_per_minute=read.per_model("TWELVELABS_PRICE_PER_MINUTE", model, PRICE_PER_MINUTE),
             price_per_1000_images=read.per_model(
@@ -125,7 +146,17 @@ class Settings:
             keep_assets=read.switch("TWELVELABS_KEEP_ASSETS"),
             media_folder=read.folder("SEEKPOINT_MEDIA_FOLDER"),
             allow_private_urls=read.switch("SEEKPOINT_ALLOW_PRIVATE_URLS"),
+            role_claim=read.text("SEEKPOINT_ROLE_CLAIM"),
+            admins=read.names("SEEKPOINT_ADMINS"),
+            analysts=read.names("SEEKPOINT_ANALYSTS"),
+            viewers=read.names("SEEKPOINT_VIEWERS"),
+            secret=read.text("SEEKPOINT_SECRET"),
+            allowed_hosts=read.names("SEEKPOINT_ALLOWED_HOSTS"),
+            metrics_token=read.text("SEEKPOINT_METRICS_TOKEN"),
             log_level=read.choice("SEEKPOINT_LOG_LEVEL", LOG_LEVELS, "INFO"),
+            log_format=read.choice("SEEKPOINT_LOG_FORMAT", LOG_FORMATS, "text"),
+            log_max_mb=read.whole_number("SEEKPOINT_LOG_MAX_MB", 1, 10_000, default=5),
+            log_files=read.whole_number("SEEKPOINT_LOG_FILES", 1, 1_000, default=5),
         )
 
 
@@ -182,6 +213,10 @@ class _Reader:
             return int(given)
         raise self._refusal(name, given, f"whole numbers from {least} to {most}")
 
+    def names(self, name: str) -> tuple[str, ...]:
+        """What stands between commas, in small letters: nobody's address depends on them."""
+        return tuple(part.strip().lower() for part in self.text(name).split(",") if part.strip())
+
     def amount(self, name: str) -> float | None:
         """A sum of money; None when nothing is given."""
         given = self.text(name)
@@ -211,6 +246,16 @@ class _Reader:
         if not folder.is_dir():
             raise self._refusal(name, given, "a folder that exists")
         return folder.resolve()
+
+    def file(self, name: str) -> Path | None:
+        """A file that is there; None when nothing is given."""
+        given = self.text(name)
+        if not given:
+            return None
+        file = Path(given).expanduser()
+        if not file.is_file():
+            raise self._refusal(name, given, "a file that exists")
+        return file.resolve()
 
     def _number(self, name: str, given: str) -> float:
         try:

@@ -34,6 +34,8 @@ def test_an_empty_environment_agrees_with_the_defaults_of_the_class() -> None:
 
 
 def test_every_variable_reaches_its_field(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.touch()
     settings = read(
         SEEKPOINT_EMBEDDER="TwelveLabs",
         TWELVELABS_API_KEY=f" {KEY} ",
@@ -43,6 +45,8 @@ def test_every_variable_reaches_its_field(tmp_path: Path) -> None:
         SEEKPOINT_DATA_DIR=str(tmp_path),
         MILVUS_URI="http://milvus:19530",
         MILVUS_TOKEN="root:Milvus",
+        MILVUS_DATABASE="videos",
+        MILVUS_CA_FILE=str(authority),
         DATABASE_URL="postgresql+psycopg://db/seekpoint",
         SEEKPOINT_SEGMENT_SEC="10",
         TWELVELABS_PRICE_PER_MINUTE="0.05",
@@ -57,7 +61,18 @@ def test_every_variable_reaches_its_field(tmp_path: Path) -> None:
         TWELVELABS_KEEP_ASSETS="yes",
         SEEKPOINT_MEDIA_FOLDER=str(tmp_path),
         SEEKPOINT_ALLOW_PRIVATE_URLS="Yes",
+        SEEKPOINT_MEDIA_URL="s3://videos",
+        SEEKPOINT_ROLE_CLAIM="role",
+        SEEKPOINT_ADMINS="Ann@Example.com, *@admins.example.com",
+        SEEKPOINT_ANALYSTS="*@example.com,",
+        SEEKPOINT_VIEWERS="*",
+        SEEKPOINT_SECRET="hush",
+        SEEKPOINT_ALLOWED_HOSTS="seekpoint.example.com",
+        SEEKPOINT_METRICS_TOKEN="metrics",
         SEEKPOINT_LOG_LEVEL="debug",
+        SEEKPOINT_LOG_FORMAT="JSON",
+        SEEKPOINT_LOG_MAX_MB="50",
+        SEEKPOINT_LOG_FILES="20",
     )
     assert dataclasses.asdict(settings) == {
         "embedder": "twelvelabs",
@@ -68,6 +83,19 @@ def test_every_variable_reaches_its_field(tmp_path: Path) -> None:
         "data_dir": tmp_path,
         "milvus_uri": "http://milvus:19530",
         "milvus_token": "root:Milvus",
+        "milvus_database": "videos",
+        "milvus_ca_file": authority,
+        "media_url": "s3://videos",
+        "role_claim": "role",
+        "admins": ("ann@example.com", "*@admins.example.com"),
+        "analysts": ("*@example.com",),
+        "viewers": ("*",),
+        "secret": "hush",
+        "allowed_hosts": ("seekpoint.example.com",),
+        "metrics_token": "metrics",
+        "log_format": "json",
+        "log_max_mb": 50,
+        "log_files": 20,
         "database_url": "postgresql+psycopg://db/seekpoint",
         "segment_sec": 10,
         "price_per_minute": 0.05,
@@ -92,6 +120,8 @@ def test_every_variable_reaches_its_field(tmp_path: Path) -> None:
         ("SEEKPOINT_EMBEDDER", "clip", "auto, twelvelabs, local"),
         ("TWELVELABS_MODEL", "marengo2.7", "marengo3.5, marengo3.0"),
         ("TWELVELABS_DIMENSION", "1024", "512, 256, 128"),
+        ("MILVUS_CA_FILE", "/no/such/file.pem", "a file that exists"),
+        ("SEEKPOINT_LOG_FORMAT", "xml", "text, json"),
         ("SEEKPOINT_SEGMENT_SEC", "1", "from 2 to 10"),
         ("SEEKPOINT_SEGMENT_SEC", "11", "from 2 to 10"),
         ("SEEKPOINT_SEGMENT_SEC", "4.5", "from 2 to 10"),
