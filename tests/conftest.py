@@ -9,6 +9,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.clock import Clock
+from tests.milvus_server import running_milvus
 from tests.web import Web
 
 # How long an example takes says how busy the machine is, and nothing of what is tested.
@@ -49,3 +50,10 @@ def web() -> Iterator[Web]:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Milvus server that all tests of this process share."""
+    with running_milvus(tmp_path_factory.mktemp("milvus")) as address:
+        yield address
