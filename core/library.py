@@ -20,6 +20,7 @@ from weakref import WeakSet
 from core import fetch, media
 from core.answers import Answers
 from core.basket import Basket
+from core.collection import MONTH_BUDGET, open_collection
 from core.database import Database
 from core.embedders import available_embedders, create_embedder
 from core.embedders.base import Embedder
@@ -30,7 +31,6 @@ from core.findings import findings_of
 from core.forecast import batch_fraction, batch_remaining_sec, pace, remaining_sec
 from core.ingest import IngestQueue
 from core.intake import Intake, default_title, is_url, normal_source, valid_text
-from core.ledger import Ledger
 from core.lock import DataDirLock
 from core.models import (
     Calibration,
@@ -55,17 +55,15 @@ from core.recipe import Recipe
 from core.review import Review
 from core.searches import Searches
 from core.settings import Settings
-from core.shelf import Shelf
 from core.sources import folder_files
-from core.state import NewJob, State, StoredVideo
-from core.store import VectorStore, collection_name, stored_text
+from core.state import NewJob, StoredVideo
+from core.store import collection_name, stored_text
 from core.uploads import Uploads
 
 logger = logging.getLogger(__name__)
 
 _PACE_JOBS = 20
 _FEW_JOBS = 500  # databases take only so many values in one question
-_MONTH_BUDGET = "month_budget"
 _RUNNING = {stage for stage in Stage if not stage.finished} - {Stage.QUEUED}
 _UNREACHABLE_FOR_SEC = 300.0
 
@@ -90,36 +88,15 @@ class Library:
             # Half-finished downloads of a process that died.
             shutil.rmtree(settings.data_dir / "tmp", ignore_errors=True)
             self.embedder: Embedder = create_embedder(settings.embedder, settings)
-            name, model, dimension = (
-                self.embedder.name,
-                self.embedder.model,
-                self.embedder.dimension,
-            )
-            collection = collection_name(name, model, dimension)
             database = Database(settings.database_url)
             opened.callback(database.close)
-            self._state = State(database, collection=collection)
-            self._store = VectorStore(
-                settings.milvus_uri,
-                token=settings.milvus_token,
-                embedder=name,
-                model=model,
-                dimension=dimension,
-            )
-            opened.callback(self._store.close)
+            own = open_collection(settings, self.embedder, database, opened)
+            collection = own.name
+            self._store, self._state, self._shelf = own.store, own.state, own.shelf
+            self._ledger = own.ledger
             self.uploads = Uploads(settings.data_dir, self._state)
             self._finish_removals()
-            self._shelf = Shelf(self._state)
             self.warning = self._compare_row_counts()
-            self._ledger = Ledger(
-                database,
-                collection=collection,
-                model=model,
-                prices=self.embedder.prices,
-                currency=settings.currency,
-                month_budget=self._month_budget(),
-                segment_sec=settings.segment_sec,
-            )
             self._intake = Intake(settings, self.embedder, self._shelf, self._ledger)
             self.searches = Searches(database, settings.data_dir, collection=collection)
             self.searches.drop_unused_media()
@@ -153,12 +130,12 @@ class Library:
             self.explorer = Explorer(
                 settings,
                 collection=collection,
-                dimension=dimension,
+                dimension=self.embedder.dimension,
                 shelf=self._shelf,
                 state=self._state,
                 read=self._store.vectors,
                 answers=self._answers,
-                model=model,
+                model=self.embedder.model,
             )
             opened.callback(self.explorer.close)
             self._no_poster_until: dict[str, float] = {}
@@ -381,7 +358,7 @@ class Library:
         """The most a calendar month may cost from now on, None for no limit. Outlives a restart,
         and lets a queue go on that the former budget had stopped."""
         chosen = "" if amount is None else str(amount)
-        self._state.set_preference(_MONTH_BUDGET, chosen, shared=True)
+        self._state.set_preference(MONTH_BUDGET, chosen, shared=True)
         self._queue.set_month_budget(amount)
 
     def raise_run_budget(self, run: str, amount: float | None) -> None:
@@ -505,33 +482,17 @@ class Library:
             return None
 
     def _open_model(self, name: str, opened: ExitStack) -> Answers:
-        embedder = create_embedder(name, self.settings)
-        store = VectorStore(
-            self.settings.milvus_uri,
-            token=self.settings.milvus_token,
-            embedder=embedder.name,
-            model=embedder.model,
-            dimension=embedder.dimension,
-        )
-        opened.callback(store.close)
-        state = State(self._database, collection=store.collection)
-        ledger = Ledger(
-            self._database,
-            collection=store.collection,
-            model=embedder.model,
-            prices=embedder.prices,
-            currency=self.settings.currency,
-            month_budget=self._month_budget(),
-            segment_sec=self.settings.segment_sec,
+        other = open_collection(
+            self.settings, create_embedder(name, self.settings), self._database, opened
         )
         return Answers(
             self.settings,
-            embedder=embedder,
-            store=store,
-            shelf=Shelf(state),
-            state=state,
+            embedder=other.embedder,
+            store=other.store,
+            shelf=other.shelf,
+            state=other.state,
             database=self._database,
-            ledger=ledger,
+            ledger=other.ledger,
         )
 
     # Away, and back
@@ -639,13 +600,6 @@ class Library:
 
     def _poster_folder(self, video_id: str) -> Path:
         return self.settings.data_dir / "posters" / video_id
-
-    def _month_budget(self) -> float | None:
-        """The month's budget as somebody set it on the screen, or else that of the settings."""
-        chosen = self._state.preference(_MONTH_BUDGET, shared=True)
-        if chosen is None:
-            return self.settings.budget_per_month
-        return float(chosen) if chosen else None
 
     def _close_reviews(self) -> None:
         for review in list(self._reviews):
