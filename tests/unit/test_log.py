@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
 import logging
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.errors import ConfigurationError
-from core.log import configure_logging
+from core.log import configure_logging, working_on
 from core.settings import Settings
 
 KEY = "tlk_0123456789ABCDEF"
@@ -123,12 +126,50 @@ def test_a_key_inside_a_traceback_is_blotted_out(settings: Settings) -> None:
     assert KEY not in text
 
 
-def test_the_file_rotates_before_it_is_larger_than_five_megabytes(settings: Settings) -> None:
+def test_a_line_says_whose_page_and_which_job_it_is_about(settings: Settings) -> None:
+    configure_logging(settings, whose=lambda: {"session": "a1b2"})
+    logger = logging.getLogger("core.part")
+    with working_on(job="j1"):
+        with working_on(request="r2"):
+            logger.info("both")
+        logger.info("one")
+        other = threading.Thread(target=logger.info, args=("elsewhere",))
+        other.start()
+        other.join()
+    assert [line.split(" ", 4)[4] for line in log_text(settings).splitlines()] == [
+        "  core.part session=a1b2 job=j1 request=r2: both",
+        "  core.part session=a1b2 job=j1: one",
+        "  core.part session=a1b2: elsewhere",
+    ]
+
+
+def test_json_is_one_object_a_line_without_secrets(settings: Settings) -> None:
+    key = 'quoted"key'
+    settings = replace(settings, log_format="json", twelvelabs_api_key=key)
     configure_logging(settings)
+    with working_on(job="j1"):
+        logging.getLogger("core.part").info("two\nlines and %s, ünd so", key)
+    try:
+        raise ValueError(f"headers were {key}")
+    except ValueError:
+        logging.getLogger("core").exception("failed")
+    first, second = (json.loads(line) for line in log_text(settings).splitlines())
+    assert first.pop("time").endswith("+00:00")
+    assert first == {
+        "level": "INFO",
+        "logger": "core.part",
+        "message": "two\nlines and [redacted], ünd so",
+        "job": "j1",
+    }
+    assert "ValueError: headers were [redacted]" in second["exception"]
+
+
+def test_the_file_begins_anew_at_its_size_and_only_so_many_are_kept(settings: Settings) -> None:
+    configure_logging(replace(settings, log_max_mb=1, log_files=2))
     logger = logging.getLogger("core")
     console = logger.handlers.pop()  # megabytes would flood the screen
-    for number in range(3):
-        logger.info("%d %s", number, "x" * 2_600_000)
+    for number in range(5):
+        logger.info("%d %s", number, "x" * 600_000)
     console.close()
     files = sorted((settings.data_dir / "logs").iterdir())
     assert [file.name for file in files] == [
@@ -136,8 +177,8 @@ def test_the_file_rotates_before_it_is_larger_than_five_megabytes(settings: Sett
         "seekpoint.log.1",
         "seekpoint.log.2",
     ]
-    assert " 2 xxx" in files[0].read_text()
-    assert " 0 xxx" in files[2].read_text()
+    assert " 4 xxx" in files[0].read_text()
+    assert " 2 xxx" in files[2].read_text()
 
 
 def test_a_data_folder_that_cannot_be_written_names_the_variable(tmp_path: Path) -> None:
