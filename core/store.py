@@ -1,10 +1,9 @@
 """The vector store: segments and their unit vectors in Milvus, on a file (Lite) or a server.
 
-This is the only file that imports pymilvus. One collection holds one embedding space, one partition
-holds one embedding_option, one row is one embedding, under a key that can be computed from the
-segment. Three rules keep a Lite file whole: writers take turns, every video ends with a flush, and
-after a failed write the file is let go and opened again, because Lite would go on without the rows
-it had already acknowledged.
+One collection holds one embedding space, one partition holds one embedding_option, one row is one
+embedding, under a key that can be computed from the segment. Three rules keep a Lite file whole:
+writers take turns, every video ends with a flush, and after a failed write the file is let go and
+opened again, because Lite would go on without the rows it had already acknowledged.
 """
 
 from __future__ import annotations
@@ -13,24 +12,20 @@ import hashlib
 import json
 import logging
 import math
-import os
 import re
-import shutil
-import socket
-import sys
-import threading
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import CollectionMismatch, StoreError, StoreLocked, StoreUnavailable
+from core.engines import LABEL, LOAD_SEC, READ_SEC, WRITE_SEC, connection_to, search_params
+from core.errors import CollectionMismatch, StoreError, StoreUnavailable
+from core.milvus_errors import BrokenIndex, translated
 from core.models import EmbeddedSegment, Filters, ScoredSegment, Segment, Vector
 
 logger = logging.getLogger(__name__)
@@ -43,17 +38,9 @@ MAX_LIMIT = 16_384
 # Bytes of UTF-8, which is how a server counts them.
 MAX_TEXT_BYTES = 1024
 
-_CONNECT_SEC = 10.0
-_READ_SEC = 60.0
-_WRITE_SEC = 120.0
-# Loading builds missing indexes, and that takes half a minute per million rows.
-_LOAD_SEC = 600.0
-
 _WRITE_ROWS = 1000
 _READ_ROWS = 300
 _PAGE_ROWS = MAX_LIMIT
-# What a flush, its index and a compaction need beside the rows themselves.
-_SPARE_BYTES = 64 * 2**20
 
 _SEGMENT_FIELDS = [
     "video_id",
@@ -63,7 +50,6 @@ _SEGMENT_FIELDS = [
     "embedding_option",
 ]
 _FIELDS = {"id", *_SEGMENT_FIELDS, "category", "added_at", "embedding"}
-_LABEL = "seekpoint"
 _EVERYTHING = Filters()
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9_.:-]{1,256}")
@@ -183,13 +169,23 @@ class VectorStore:
     collection: str
 
     def __init__(
-        self, uri: str, *, token: str = "", embedder: str, model: str, dimension: int
+        self,
+        uri: str,
+        *,
+        token: str = "",
+        database: str = "",
+        ca_file: Path | None = None,
+        embedder: str,
+        model: str,
+        dimension: int,
     ) -> None:
         """Opens the collection of (embedder, model, dimension) at `uri`, or creates it.
 
-        `uri` is a path that ends in .db, or the address of a server.
+        `uri` is a path that ends in .db, or the address of a server, which may want a token, a
+        database of its name, and the certificate authority that it is to be known by.
 
         Raises:
+            ConfigurationError: an authority for an address without encryption.
             StoreLocked: another process has the file open.
             CollectionMismatch: the collection holds vectors of another space.
             StoreUnavailable: everything else that keeps it from opening, explained.
@@ -199,12 +195,9 @@ class VectorStore:
         self._dimension = dimension
         self._partitions: set[str] = set()
         self._prepared: Any = None
+        self._index: dict[str, Any] = {}
         self._closed = False
-        self._connection: _LiteFile | _Server
-        if _is_address(uri):
-            self._connection = _Server(uri, token)
-        else:
-            self._connection = _LiteFile.share(_lite_path(uri))
+        self._connection = connection_to(uri, token, database, ca_file)
         self.engine = self._connection.engine
         try:
             self._client()
@@ -254,7 +247,7 @@ class VectorStore:
                 mine = [row for row in rows.values() if row["embedding_option"] == option]
                 for batch in _batches(mine, _WRITE_ROWS):
                     client.upsert(
-                        self.collection, list(batch), partition_name=option, timeout=_WRITE_SEC
+                        self.collection, list(batch), partition_name=option, timeout=WRITE_SEC
                     )
             self._connection.flush(client, self.collection)
         logger.info("Stored %d segments in %s", len(rows), self.collection)
@@ -267,7 +260,7 @@ class VectorStore:
             return
         with self._writing("delete segments") as client:
             for batch in _batches(safe, _WRITE_ROWS):
-                client.delete(self.collection, ids=list(batch), timeout=_WRITE_SEC)
+                client.delete(self.collection, ids=list(batch), timeout=WRITE_SEC)
             self._connection.flush(client, self.collection)
         logger.info("Deleted up to %d segments from %s", len(safe), self.collection)
 
@@ -300,9 +293,9 @@ class VectorStore:
                 filter=_expression(filters, without),
                 limit=limit,
                 output_fields=_SEGMENT_FIELDS,
-                search_params=self._connection.search_params(limit),
+                search_params=search_params(self._index, limit),
                 partition_names=partitions,
-                timeout=_READ_SEC,
+                timeout=READ_SEC,
                 consistency_level="Session",
             )
         return _scored(answer[0], filters.min_score)
@@ -322,7 +315,12 @@ class VectorStore:
         found: set[str] = set()
         with self._reading("list the rows") as client:
             pages = client.query_iterator(
-                self.collection, batch_size=_PAGE_ROWS, filter="", output_fields=["id"]
+                self.collection,
+                batch_size=_PAGE_ROWS,
+                filter="",
+                output_fields=["id"],
+                timeout=READ_SEC,
+                consistency_level="Session",
             )
             while page := pages.next():
                 found.update(row["id"] for row in page)
@@ -336,7 +334,7 @@ class VectorStore:
                 self.collection,
                 filter="",
                 output_fields=["count(*)"],
-                timeout=_READ_SEC,
+                timeout=READ_SEC,
                 consistency_level="Session",
             )
         return int(answer[0]["count(*)"])
@@ -351,7 +349,7 @@ class VectorStore:
                     self.collection,
                     ids=list(batch),
                     output_fields=["id", *fields],
-                    timeout=_READ_SEC,
+                    timeout=READ_SEC,
                     consistency_level="Session",
                     # Vectors as arrays; lists of numbers take half as long again.
                     strict_float32=True,
@@ -412,8 +410,8 @@ class VectorStore:
     def _add_partition(self, client: Any, option: str) -> None:
         if option in self._partitions:
             return
-        if not client.has_partition(self.collection, option, timeout=_READ_SEC):
-            client.create_partition(self.collection, option, timeout=_WRITE_SEC)
+        if not client.has_partition(self.collection, option, timeout=READ_SEC):
+            client.create_partition(self.collection, option, timeout=WRITE_SEC)
         self._partitions.add(option)
 
     def _existing(self, client: Any, options: Sequence[str]) -> list[str] | None:
@@ -422,7 +420,7 @@ class VectorStore:
             return None
         if not self._partitions.issuperset(options):
             # Another process may have added one to a server meanwhile.
-            self._partitions |= set(client.list_partitions(self.collection, timeout=_READ_SEC))
+            self._partitions |= set(client.list_partitions(self.collection, timeout=READ_SEC))
         return [option for option in dict.fromkeys(options) if option in self._partitions]
 
     # the connection
@@ -430,7 +428,7 @@ class VectorStore:
     @contextmanager
     def _reading(self, doing: str) -> Iterator[Any]:
         client = self._client()
-        with _translated(doing, self._connection.where):
+        with translated(doing, self._connection.where):
             yield client
 
     @contextmanager
@@ -445,7 +443,7 @@ class VectorStore:
     def _all_or_dropped(self, doing: str) -> Iterator[None]:
         """Lets go of a Lite file when a step that writes to it fails; the next call reopens it."""
         try:
-            with _translated(doing, self._connection.where):
+            with translated(doing, self._connection.where):
                 yield
         except CollectionMismatch:
             raise
@@ -463,7 +461,7 @@ class VectorStore:
                 raise StoreUnavailable("The library is closed.", "Open it again.")
             try:
                 self._prepared = self._opened()
-            except _BrokenIndex:
+            except BrokenIndex:
                 # A disk that was full leaves half an index behind. The rows are elsewhere.
                 self._connection.forget_indexes(self.collection)
                 self._prepared = self._opened()
@@ -478,26 +476,26 @@ class VectorStore:
 
     def _prepare(self, client: Any) -> None:
         name = self.collection
-        if client.has_collection(name, timeout=_READ_SEC):
-            self._check_space(client.describe_collection(name, timeout=_READ_SEC))
+        if client.has_collection(name, timeout=READ_SEC):
+            self._check_space(client.describe_collection(name, timeout=READ_SEC))
         else:
             self._create(client)
         # Looked for even in an old collection: the process may have died right after creating it.
-        if not client.list_indexes(name, timeout=_READ_SEC):
-            index = client.prepare_index_params()
-            index.add_index("embedding", metric_type="COSINE", **self._connection.index)
-            client.create_index(name, index, timeout=_LOAD_SEC)
-        client.load_collection(name, timeout=_LOAD_SEC)
+        if not client.list_indexes(name, timeout=READ_SEC):
+            self._create_index(client)
+        (index,) = client.list_indexes(name, timeout=READ_SEC)
+        self._index = client.describe_index(name, index, timeout=READ_SEC)
+        client.load_collection(name, timeout=LOAD_SEC)
         # After a crash between flush and clean-up Lite shows rows twice until the next flush.
         self._connection.flush(client, name)
-        self._partitions = set(client.list_partitions(name, timeout=_READ_SEC))
+        self._partitions = set(client.list_partitions(name, timeout=READ_SEC))
 
     def _create(self, client: Any) -> None:
         from pymilvus import DataType
 
         label = json.dumps(self._space)
         schema = client.create_schema(
-            auto_id=False, enable_dynamic_field=False, description=f"{_LABEL} {label}"
+            auto_id=False, enable_dynamic_field=False, description=f"{LABEL} {label}"
         )
         schema.add_field("id", DataType.VARCHAR, max_length=256, is_primary=True)
         schema.add_field("video_id", DataType.VARCHAR, max_length=MAX_TEXT_BYTES)
@@ -511,9 +509,28 @@ class VectorStore:
             self.collection,
             schema=schema,
             consistency_level="Session",
-            timeout=_WRITE_SEC,
+            timeout=WRITE_SEC,
             **self._connection.label(label),
         )
+
+    def _create_index(self, client: Any) -> None:
+        """Makes the best index that is not refused."""
+        from pymilvus.exceptions import MilvusException
+
+        *wanted, last = self._connection.indexes
+        for profile in wanted:
+            try:
+                self._ask_for_index(client, profile)
+            except MilvusException as error:
+                logger.info("No %s in %s: %s", profile, self.collection, error.message)
+            else:
+                return
+        self._ask_for_index(client, last)
+
+    def _ask_for_index(self, client: Any, profile: dict[str, Any]) -> None:
+        index = client.prepare_index_params()
+        index.add_index("embedding", metric_type="COSINE", **profile)
+        client.create_index(self.collection, index, timeout=LOAD_SEC)
 
     def _check_space(self, found: dict[str, Any]) -> None:
         fields = {field["name"]: field for field in found["fields"]}
@@ -535,9 +552,9 @@ class VectorStore:
 
 def _label_of(found: dict[str, Any]) -> dict[str, Any] | None:
     """The space a collection says it holds: Lite keeps only properties, servers a description."""
-    text = found.get("properties", {}).get(_LABEL) or str(found.get("description", ""))
+    text = found.get("properties", {}).get(LABEL) or str(found.get("description", ""))
     try:
-        space = json.loads(text.removeprefix(_LABEL))
+        space = json.loads(text.removeprefix(LABEL))
     except ValueError:
         return None
     known = isinstance(space, dict) and space.keys() == {"embedder", "model", "dimension"}
@@ -574,357 +591,3 @@ def _in_order(segments: list[Segment]) -> list[Segment]:
 def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     for first in range(0, len(items), size):
         yield items[first : first + size]
-
-
-# --- connections ----------------------------------------------------------------------------------
-
-
-class _Server:
-    """A Milvus server, cluster or Zilliz Cloud. It needs none of the care a file needs."""
-
-    engine: Literal["lite", "server"] = "server"
-    writing: AbstractContextManager[object] = nullcontext()
-
-    def __init__(self, uri: str, token: str) -> None:
-        self.lock = threading.RLock()
-        self.client: Any = None
-        self._uri = uri
-        self._token = token
-        self._host = urlsplit(uri).hostname or ""
-        self.where = f"the Milvus server {self._host or uri}"
-        self._chooses_index = re.search(r"(^|\.)zilliz(cloud)?\.com(\.cn)?$", self._host)
-
-    @property
-    def index(self) -> dict[str, Any]:
-        if self._chooses_index:
-            return {"index_type": "AUTOINDEX"}
-        return {"index_type": "HNSW", "params": {"M": 16, "efConstruction": 200}}
-
-    def search_params(self, limit: int) -> dict[str, Any]:
-        # A narrower search loses hits as soon as a filter is set.
-        return {} if self._chooses_index else {"params": {"ef": max(256, 2 * limit)}}
-
-    def label(self, _label: str) -> dict[str, Any]:
-        return {}
-
-    def open(self) -> Any:
-        if self.client is None:
-            self._knock()
-            self.client = _connect(self._uri, self._token, self.where)
-        return self.client
-
-    def _knock(self) -> None:
-        """Fails at once where nobody listens; pymilvus would keep trying until its timeout."""
-        parts = urlsplit(self._uri)
-        if parts.scheme == "unix":
-            return
-        port = parts.port or (443 if parts.scheme == "https" else 19530)
-        try:
-            socket.create_connection((self._host, port), timeout=_CONNECT_SEC).close()
-        except OSError as error:
-            raise StoreUnavailable(
-                f"Nobody answers at {self.where}, port {port}.",
-                "Check MILVUS_URI and whether the server is running.",
-            ) from error
-
-    def flush(self, client: Any, collection: str) -> None:
-        """Nothing: a server flushes by itself, and asking for it takes seconds."""
-
-    def check_room(self, size: int) -> None:
-        """Nothing: the server's disk is not ours to see."""
-
-    def forget_indexes(self, collection: str) -> None:
-        """Nothing: a server looks after its indexes."""
-
-    def drop(self) -> None:
-        """Nothing: a failed call leaves a server as it was."""
-
-    def leave(self) -> None:
-        if self.client is not None:
-            self.client.close()
-            self.client = None
-
-
-class _LiteFile:
-    """A Milvus Lite file, shared by all stores of this process that use it."""
-
-    engine: Literal["lite", "server"] = "lite"
-    # One lock for the whole process: Lite writes its log from any thread that asks, and a log
-    # written by two at once cannot be read back after a crash.
-    lock = threading.RLock()
-    writing: AbstractContextManager[object] = lock
-    # One list is exact under every filter; its HNSW, which AUTOINDEX stands for, is not. The
-    # parameters are nested on purpose: Lite drops them otherwise.
-    index: ClassVar[dict[str, Any]] = {
-        "index_type": "IVF_FLAT",
-        "params": {"params": {"nlist": 1}},
-    }
-    _shared: ClassVar[dict[Path, _LiteFile]] = {}
-
-    def __init__(self, path: Path) -> None:
-        self.client: Any = None
-        self.where = str(path)
-        self._path = path
-        self._users = 0
-
-    @classmethod
-    def share(cls, path: Path) -> _LiteFile:
-        with cls.lock:
-            file = cls._shared.setdefault(path, cls(path))
-            file._users += 1
-            return file
-
-    def search_params(self, _limit: int) -> dict[str, Any]:
-        return {}
-
-    def label(self, label: str) -> dict[str, Any]:
-        return {"properties": {_LABEL: label}}
-
-    def open(self) -> Any:
-        if self.client is None:
-            _look_before_opening(self._path)
-            self.client = _connect(str(self._path), "", self.where)
-        return self.client
-
-    def flush(self, client: Any, collection: str) -> None:
-        # A row that is not flushed costs a search as much as 75 that are.
-        client.flush(collection, timeout=_LOAD_SEC)
-
-    def check_room(self, size: int) -> None:
-        """Refuses a write of `size` bytes of vectors that the disk could not hold."""
-        free = shutil.disk_usage(self._path).free
-        if size and free < 2 * size + _SPARE_BYTES:
-            raise StoreUnavailable(
-                f"The disk that holds {self.where} has only {free // 2**20} MB left.",
-                "Free some space and try again; nothing was stored.",
-            )
-
-    def forget_indexes(self, collection: str) -> None:
-        """Removes the built indexes of a closed file; loading builds them again from the rows."""
-        logger.warning("Rebuilding the search index of %s", collection)
-        for index in (self._path / "collections" / collection).rglob("*.idx"):
-            index.unlink()
-
-    def drop(self) -> None:
-        """Closes the file. Its log brings back every acknowledged row when it is next opened."""
-        if self.client is None:
-            return
-        from milvus_lite.server_manager import server_manager_instance
-
-        self.client.close()
-        self.client = None
-        # Closing the client alone would keep the file locked.
-        server_manager_instance.release_server(str(self._path))
-
-    def leave(self) -> None:
-        self._users -= 1
-        if self._users == 0:
-            self.drop()
-            del self._shared[self._path]
-
-
-def _connect(uri: str, token: str, where: str) -> Any:
-    with _translated("open", where):
-        from pymilvus import MilvusClient
-
-        return MilvusClient(uri, token=token, timeout=_CONNECT_SEC)
-
-
-def _is_address(uri: str) -> bool:
-    return urlsplit(uri).scheme.lower() in {"http", "https", "tcp", "unix"}
-
-
-def _lite_path(uri: str) -> Path:
-    """One spelling for one file, links followed: Lite refuses to open a file twice."""
-    if not uri.endswith(".db"):
-        raise StoreUnavailable(
-            f"MILVUS_URI is {uri!r}.",
-            "Use a path that ends in .db, or the address of a server such as http://host:19530.",
-        )
-    try:
-        return Path(uri).expanduser().resolve()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise StoreUnavailable(
-            f"MILVUS_URI is {uri!r}, which is no usable path.", "Set it to another path."
-        ) from error
-
-
-def _look_before_opening(path: Path) -> None:
-    """Says why a Lite file cannot be opened; pymilvus says "failed" whatever the cause."""
-    try:
-        if path.is_file():
-            raise _not_a_database(path)
-        path.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path / "LOCK", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise StoreUnavailable(
-            f"{path} cannot be opened for writing: {error.strerror}.",
-            "Give this user the right to write there, or set MILVUS_URI to another path.",
-        ) from error
-    try:
-        _try_lock(lock, path)
-    finally:
-        os.close(lock)
-    _check_manifests(path)
-
-
-def _check_manifests(path: Path) -> None:
-    """Stops at a broken manifest: Lite would delete every data file that it does not name."""
-    files = path.glob("collections/*/partitions/*/data/*.parquet")
-    for folder in sorted({file.parents[3] for file in files}):
-        manifest = folder / "manifest.json"
-        try:
-            whole = isinstance(json.loads(manifest.read_bytes()), dict)
-        except (OSError, ValueError):
-            whole = False
-        if not whole:
-            raise StoreUnavailable(
-                f"{path} is damaged: {manifest} cannot be read.",
-                "Bring back a copy of it, or move it aside and add the videos again.",
-            )
-
-
-def _not_a_database(path: Path) -> StoreUnavailable:
-    with path.open("rb") as file:
-        old = file.read(15) == b"SQLite format 3"
-    what = "was written by an older Milvus Lite" if old else "is a file of another program"
-    return StoreUnavailable(
-        f"{path} {what}.",
-        "Move it aside and add the videos again, or set MILVUS_URI to another path.",
-    )
-
-
-def _try_lock(lock: int, path: Path) -> None:
-    if sys.platform == "win32":
-        return  # no flock there; opening will fail with the general message instead
-    import fcntl
-
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise StoreLocked(
-            f"{path} is in use by another program.",
-            "Close the other Seekpoint, or run a Milvus server for both and set MILVUS_URI to it.",
-        ) from error
-
-
-# --- errors ---------------------------------------------------------------------------------------
-
-
-class _BrokenIndex(StoreUnavailable):
-    """A built index of a Lite file cannot be read."""
-
-
-# What the text of a failure says -> what to tell. The first match counts.
-_CAUSES: tuple[tuple[str, type[StoreError], str, str], ...] = (
-    (
-        r"no space left|file too large|disk quota|errno (28|27|122)\b",
-        StoreUnavailable,
-        "The disk that holds {where} is full.",
-        "Free some space and try again; everything stored before is safe.",
-    ),
-    (
-        r"open local milvus failed",
-        StoreUnavailable,
-        "{where} cannot be opened.",
-        "Close other programs that use it, or move it aside and add the videos again.",
-    ),
-    (
-        r"faiss|\.idx\b",
-        _BrokenIndex,
-        "The search index inside {where} is damaged.",
-        "Close Seekpoint, delete the .idx files in that folder and start again: it rebuilds them.",
-    ),
-    (
-        r"parquet|corrupt|unexpected end of stream|schema file|manifest|errno 17\b",
-        StoreUnavailable,
-        "{where} is damaged.",
-        "Bring back a copy of it, or move it aside and add the videos again.",
-    ),
-    (
-        r"unauthenticated|auth check|not authenticated|incorrect password",
-        StoreUnavailable,
-        "The user name, password or token was refused by {where}.",
-        "Check MILVUS_TOKEN.",
-    ),
-    (
-        r"permission_?denied|permission deny|privilege",
-        StoreUnavailable,
-        "This account may not do that at {where}.",
-        "Ask its owner for the right to read and write, or change MILVUS_TOKEN.",
-    ),
-    (
-        r"unimplemented",
-        StoreUnavailable,
-        "{where} does not understand what is asked of it.",
-        "Check that MILVUS_URI is the address of a Milvus of version 2.3.5 or newer.",
-    ),
-    (
-        r"deadline_?exceeded|timed? ?out",
-        StoreUnavailable,
-        "No answer came in time from {where}.",
-        "Try again; if it happens often, look at its load.",
-    ),
-    (
-        r"resource_?exhausted|rate limit|quota",
-        StoreUnavailable,
-        "Too much at once for {where}.",
-        "Wait a moment and try again.",
-    ),
-    (
-        r"unavailable|fail(ed)? connecting|channel closed|closed channel|is closed|create connection",
-        StoreUnavailable,
-        "The connection failed to {where}.",
-        "Try again; if it stays so, check MILVUS_URI and whether the server is running.",
-    ),
-)
-
-
-@contextmanager
-def _translated(doing: str, where: str) -> Iterator[None]:
-    """Turns what pymilvus and gRPC raise into our own errors."""
-    import grpc  # type: ignore[import-untyped]
-    from pymilvus.exceptions import MilvusException
-
-    try:
-        yield
-    # A ValueError is what gRPC raises for a call on a channel that another thread has closed.
-    except (MilvusException, grpc.RpcError, ValueError) as error:
-        raise _explained(error, doing, where) from error
-
-
-def _explained(error: Exception, doing: str, where: str) -> StoreError:
-    detail = _detail(error)
-    logger.warning("Could not %s at %s: %s", doing, where, detail)
-    for pattern, kind, message, hint in _CAUSES:
-        if re.search(pattern, detail, re.IGNORECASE):
-            text = message.format(where=where)
-            return kind(text[0].upper() + text[1:], hint)
-    return StoreError(
-        f"{where} could not {doing}: {detail.rstrip('.')}.", "Try again; the log has the details."
-    )
-
-
-def _detail(error: BaseException) -> str:
-    """The words of an error and of its cause, each once, without the names of their classes."""
-    words: list[str] = []
-    link: BaseException | None = error
-    # pymilvus says only "fail connecting" and leaves the reason in the cause. Both libraries chain
-    # errors to themselves, so the chain is not followed to its end, which it may not have.
-    for _ in range(4):
-        if link is None:
-            break
-        words.append(_words_of(link))
-        link = link.__cause__ or link.__context__
-    return "; ".join(dict.fromkeys(word for word in words if word))
-
-
-def _words_of(error: BaseException) -> str:
-    """pymilvus keeps its words in an attribute, gRPC behind two methods."""
-    message = getattr(error, "message", None)
-    if message:
-        return str(message)
-    code, details = getattr(error, "code", None), getattr(error, "details", None)
-    if callable(code) and callable(details):
-        return f"{getattr(code(), 'name', code())}: {details()}"
-    return str(error)

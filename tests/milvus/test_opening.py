@@ -16,7 +16,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-import core.store
+import core.engines
 from core.errors import CollectionMismatch, StoreError, StoreLocked, StoreUnavailable
 from tests.milvus.rows import ADDED_AT, embedded, open_store, vector_of
 
@@ -34,7 +34,7 @@ def another_process_holding(path: Path) -> Iterator[None]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        cwd=Path(core.store.__file__).parents[1],
+        cwd=Path(core.engines.__file__).parents[1],
     )
     assert child.stdin is not None
     assert child.stdout is not None
@@ -285,7 +285,7 @@ def test_a_host_without_an_address_is_unavailable() -> None:
 
 
 def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.store, "_CONNECT_SEC", 1.0)
+    monkeypatch.setattr(core.engines, "CONNECT_SEC", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         error = refusal(f"http://127.0.0.1:{silent.getsockname()[1]}")
     assert isinstance(error, StoreUnavailable)
