@@ -40,6 +40,8 @@ def open_collection(
     store = VectorStore(
         settings.milvus_uri,
         token=settings.milvus_token,
+        database=settings.milvus_database,
+        ca_file=settings.milvus_ca_file,
         embedder=embedder.name,
         model=embedder.model,
         dimension=embedder.dimension,

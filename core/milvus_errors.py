@@ -55,6 +55,12 @@ _CAUSES: tuple[tuple[str, type[StoreError], str, str], ...] = (
         "Ask its owner for the right to read and write, or change MILVUS_TOKEN.",
     ),
     (
+        r"database:? ?\S* not (found|exist)",
+        StoreUnavailable,
+        "There is no such database at {where}.",
+        "Create it there, or change MILVUS_DATABASE.",
+    ),
+    (
         r"unimplemented",
         StoreUnavailable,
         "{where} does not understand what is asked of it.",
