@@ -7,7 +7,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,6 +32,7 @@ from core.forecast import batch_fraction, batch_remaining_sec, pace, remaining_s
 from core.ingest import IngestQueue
 from core.intake import Intake, default_title, is_url, normal_source, valid_text
 from core.lock import DataDirLock
+from core.metrics import Metrics, Status, spread
 from core.models import (
     Calibration,
     Capabilities,
@@ -63,6 +64,7 @@ from core.uploads import Uploads
 logger = logging.getLogger(__name__)
 
 _PACE_JOBS = 20
+_STATUS_JOBS = 200
 _FEW_JOBS = 500  # databases take only so many values in one question
 _RUNNING = {stage for stage in Stage if not stage.finished} - {Stage.QUEUED}
 _UNREACHABLE_FOR_SEC = 300.0
@@ -82,6 +84,7 @@ class Library:
     """Videos in, moments out. A context manager; safe to share between threads."""
 
     def __init__(self, settings: Settings) -> None:
+        self.metrics = Metrics()
         self.settings = settings
         with ExitStack() as opened:
             opened.callback(DataDirLock(settings.data_dir).release)
@@ -184,6 +187,35 @@ class Library:
             options=self.embedder.options,
             engine=self._store.engine,
             remote=self.embedder.remote,
+        )
+
+    def checks(self) -> Mapping[str, Callable[[], object]]:
+        """For each part this depends on, what asks it for a sign of life: it raises a
+        SeekpointError when there is none."""
+        return {
+            "store": lambda: self._store.segments(["sign-of-life"]),
+            "state": lambda: self._state.preference("sign-of-life"),
+            "embedder": self.embedder.check,
+        }
+
+    def status(self) -> Status:
+        """How the library is doing.
+
+        Raises:
+            StoreError: the store or the records cannot be read.
+        """
+        latest = self._state.latest_ready(_STATUS_JOBS)
+        spent = {
+            stage: [job.stage_seconds[stage] for job in latest if stage in job.stage_seconds]
+            for stage in Stage
+        }
+        disk = shutil.disk_usage(self.settings.data_dir)
+        return Status(
+            rows=self._store.count(),
+            expected_rows=self._state.expected_rows(),
+            stages={stage: spread(seconds) for stage, seconds in spent.items() if seconds},
+            free_bytes=disk.free,
+            disk_bytes=disk.total,
         )
 
     @property
@@ -416,9 +448,12 @@ class Library:
             RecipeError: empty, too long, cancelled out, or an unknown segment.
             EmbedderError, StoreError, MediaError: with what to do about it.
         """
-        return self._answers.search(
-            recipe, filters=filters, limit=limit, offset=offset, per_video=per_video
-        )
+        with self.metrics.measured("search"):
+            result = self._answers.search(
+                recipe, filters=filters, limit=limit, offset=offset, per_video=per_video
+            )
+        self.metrics.searched(result)
+        return result
 
     def fold(self, moments: Sequence[Moment]) -> list[Moment]:
         """The same moments, with those that look almost like a better one as its `similar`."""
@@ -437,7 +472,8 @@ class Library:
 
         Raises what `search` raises.
         """
-        return self._answers.calibrate(result)
+        with self.metrics.measured("calibrate"):
+            return self._answers.calibrate(result)
 
     def heat(
         self, recipe: Recipe | str, video_id: str, *, filters: Filters | None = None
@@ -449,7 +485,8 @@ class Library:
 
         Raises what `search` raises.
         """
-        return self._answers.heat(recipe, video_id, filters=filters)
+        with self.metrics.measured("heat"):
+            return self._answers.heat(recipe, video_id, filters=filters)
 
     def other_models(self) -> tuple[str, ...]:
         """The embedders that have left vectors of their own in this store, and can be asked."""
@@ -567,7 +604,10 @@ class Library:
         if time.monotonic() < self._no_poster_until.get(video_id, 0.0):
             return None
         try:
-            with self._readable(stored.path, stored.video.video_url) as source:
+            with (
+                self.metrics.measured("poster"),
+                self._readable(stored.path, stored.video.video_url) as source,
+            ):
                 media.save_poster(source, second, poster)
         except MediaError as error:
             logger.info("no poster of %s: %s", video_id, error)

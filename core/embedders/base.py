@@ -132,6 +132,10 @@ class Embedder(Protocol):
         """A few words on why a segment answers a query; empty when nothing is known."""
         ...
 
+    def check(self) -> None:
+        """Raises an EmbedderError when nothing can be embedded at the moment. Costs nothing."""
+        ...
+
 
 def check_span(start: float | None, end: float | None) -> None:
     """Raises RecipeError unless there is something between `start` and `end` seconds."""

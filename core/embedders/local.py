@@ -211,6 +211,9 @@ class LocalEmbedder:
         """One to three things that make the match, such as "sports car, red"."""
         return self._model().explain(query, segment)
 
+    def check(self) -> None:
+        """Nothing: all it needs came with it."""
+
     def _model(self) -> _Model:
         with self._lock:
             if self._loaded is None:

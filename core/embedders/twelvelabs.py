@@ -25,7 +25,7 @@ from core.embedders.marengo import MB, MediaSource, Request, marengo
 from core.embedders.twelvelabs_assets import Assets
 from core.embedders.twelvelabs_errors import Gone, expired, nonsense, refused
 from core.embedders.twelvelabs_run import Pace, Run
-from core.embedders.twelvelabs_service import QUERY, Kind, Service
+from core.embedders.twelvelabs_service import AT_ONCE, QUERY, Kind, Service
 from core.errors import (
     BudgetExceeded,
     ConfigurationError,
@@ -180,6 +180,14 @@ class TwelveLabsEmbedder:
     def explain(self, query: Vector, segment: Vector) -> str:  # noqa: ARG002
         """Nothing: the service gives no reasons."""
         return ""
+
+    def check(self) -> None:
+        """Lists one task, which costs nothing and needs a key that is accepted."""
+        self._service.call(
+            Kind.READS,
+            lambda: self._service.client.embed.v_2.tasks.list(page_limit=1),
+            patience=AT_ONCE,
+        )
 
     # Queries
 

@@ -69,6 +69,8 @@ QUERY = Patience(4, 180.0)
 VIDEO = Patience(30, 6 * 3600.0)
 # Nothing depends on it.
 TIDYING = Patience(3, 10.0)
+# What is asked is how it is right now.
+AT_ONCE = Patience(1, 10.0)
 
 
 class Service:

@@ -86,6 +86,10 @@ def test_a_stretch_without_length_is_a_recipe_error(
         embedder.embed_clip(half_minute, start, end)
 
 
+def test_a_sign_of_life_is_asked_for_without_an_error_or_a_price(embedder: Embedder) -> None:
+    embedder.check()
+
+
 def test_it_says_what_it_is(embedder: Embedder) -> None:
     assert embedder.name in available_embedders()
     assert embedder.model

@@ -471,6 +471,20 @@ def test_an_unknown_status_is_waited_for_until_the_deadline(
     assert clock.now >= 6 * 3600
 
 
+def test_a_sign_of_life_is_asked_for_once_and_says_what_keeps_the_service_away(
+    make: Make, service: StandIn
+) -> None:
+    embedder = make()
+    embedder.check()
+    service.fail("GET /embed-v2/tasks", 503)
+    with pytest.raises(EmbedderUnavailable):
+        embedder.check()
+    service.fail("GET /embed-v2/tasks", 401)
+    with pytest.raises(EmbedderRejected):
+        embedder.check()
+    assert [request.endpoint for request in service.requests] == 3 * ["GET /embed-v2/tasks"]
+
+
 def test_polls_become_rarer(make: Make, service: StandIn, clock: Clock) -> None:
     service.polls_needed = 60
     polls: list[float] = []

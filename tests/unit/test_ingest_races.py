@@ -91,6 +91,9 @@ class Gate:
     def explain(self, query: Vector, segment: Vector) -> str:  # noqa: ARG002
         return ""
 
+    def check(self) -> None:
+        pass
+
     def wait_until_begun(self) -> None:
         assert self.begun.acquire(timeout=TIMEOUT)
 
