@@ -185,6 +185,20 @@ class PreferenceRow(_Base):
     value: Mapped[str]
 
 
+class AuditRow(_Base):
+    """Something that somebody did, or was refused."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[float] = mapped_column(index=True)
+    user: Mapped[str]
+    role: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    detail: Mapped[str]
+
+
 class Database:
     """One engine for all records. Threads may share it."""
 

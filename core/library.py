@@ -19,6 +19,7 @@ from weakref import WeakSet
 
 from core import fetch, media
 from core.answers import Answers
+from core.audit import Audit
 from core.basket import Basket
 from core.collection import MONTH_BUDGET, open_collection
 from core.database import Database
@@ -103,6 +104,7 @@ class Library:
             self._intake = Intake(settings, self.embedder, self._shelf, self._ledger)
             self.searches = Searches(database, settings.data_dir, collection=collection)
             self.searches.drop_unused_media()
+            self.audit = Audit(database)
             self.basket = Basket(
                 database,
                 collection=collection,
