@@ -16,6 +16,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -31,6 +32,7 @@ from core.models import EmbeddedSegment, Filters, ScoredSegment, Segment, Vector
 logger = logging.getLogger(__name__)
 
 Value = str | int | float | bool
+Row = dict[str, Any]
 T = TypeVar("T")
 
 # Milvus itself answers no more hits than this.
@@ -41,6 +43,8 @@ MAX_TEXT_BYTES = 1024
 _WRITE_ROWS = 1000
 _READ_ROWS = 300
 _PAGE_ROWS = MAX_LIMIT
+# Servers refuse messages of 64 MB.
+_PAGE_BYTES = 16 * 2**20
 
 _SEGMENT_FIELDS = [
     "video_id",
@@ -58,6 +62,15 @@ _SAFE_OPTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 
 
 # --- names and literals ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What made the vectors of a collection."""
+
+    embedder: str
+    model: str
+    dimension: int
 
 
 def collection_name(embedder: str, model: str, dimension: int) -> str:
@@ -155,6 +168,25 @@ def _expression(filters: Filters, without: Collection[str] = ()) -> str:
     return " and ".join(terms)
 
 
+def stored_spaces(
+    uri: str, *, token: str = "", database: str = "", ca_file: Path | None = None
+) -> list[Space]:
+    """The embedding spaces that have a collection at `uri`, by name; a new file has none.
+
+    Raises:
+        ConfigurationError, StoreLocked, StoreUnavailable: as for VectorStore.
+    """
+    connection = connection_to(uri, token, database, ca_file)
+    try:
+        client = connection.open()
+        with translated("list the collections", connection.where):
+            names = sorted(client.list_collections(timeout=READ_SEC))
+            found = [_label_of(client.describe_collection(n, timeout=READ_SEC)) for n in names]
+    finally:
+        connection.leave()
+    return [Space(**label) for label in found if label is not None]
+
+
 # --- the store ------------------------------------------------------------------------------------
 
 
@@ -242,13 +274,7 @@ class VectorStore:
             return []
         rows = self._rows(video_id, category, added_at, segments)
         with self._writing("store a video", room_for=len(rows)) as client:
-            for option in sorted({row["embedding_option"] for row in rows.values()}):
-                self._add_partition(client, option)
-                mine = [row for row in rows.values() if row["embedding_option"] == option]
-                for batch in _batches(mine, _WRITE_ROWS):
-                    client.upsert(
-                        self.collection, list(batch), partition_name=option, timeout=WRITE_SEC
-                    )
+            self._write(client, rows.values())
             self._connection.flush(client, self.collection)
         logger.info("Stored %d segments in %s", len(rows), self.collection)
         return _in_order([_segment(key, row) for key, row in rows.items()])
@@ -263,6 +289,34 @@ class VectorStore:
                 client.delete(self.collection, ids=list(batch), timeout=WRITE_SEC)
             self._connection.flush(client, self.collection)
         logger.info("Deleted up to %d segments from %s", len(safe), self.collection)
+
+    # copying
+
+    def pages(self) -> Iterator[list[Row]]:
+        """Every row with all of its fields, by id, in pages of some megabytes."""
+        with self._reading("read the rows") as client:
+            pages = client.query_iterator(
+                self.collection,
+                batch_size=max(1, min(_PAGE_ROWS, _PAGE_BYTES // (4 * self._dimension))),
+                filter="",
+                output_fields=sorted(_FIELDS),
+                timeout=READ_SEC,
+                strict_float32=True,
+            )
+            while page := pages.next():
+                yield [dict(row) for row in page]
+            pages.close()
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """Stores rows as `pages` gives them, each in place of the one with the same id. Many of
+        them end with `settle`."""
+        with self._writing("store rows", room_for=len(rows)) as client:
+            self._write(client, rows)
+
+    def settle(self) -> None:
+        """Ends a load by `put`: what was only in memory or in a log is written and indexed."""
+        with self._writing("finish the load") as client:
+            client.flush(self.collection, timeout=LOAD_SEC)
 
     # reading
 
@@ -359,13 +413,22 @@ class VectorStore:
 
     # rows
 
+    def _write(self, client: Any, rows: Collection[Row]) -> None:
+        for option in sorted({row["embedding_option"] for row in rows}):
+            self._add_partition(client, option)
+            mine = [row for row in rows if row["embedding_option"] == option]
+            for batch in _batches(mine, _WRITE_ROWS):
+                client.upsert(
+                    self.collection, list(batch), partition_name=option, timeout=WRITE_SEC
+                )
+
     def _rows(
         self,
         video_id: str,
         category: str,
         added_at: datetime,
         segments: Sequence[EmbeddedSegment],
-    ) -> dict[str, dict[str, Any]]:
+    ) -> dict[str, Row]:
         """The rows to store by id; of two with one id the later one stays."""
         shared = {
             "video_id": stored_text(video_id, "a video's id"),
@@ -373,7 +436,7 @@ class VectorStore:
             "added_at": added_at.timestamp(),
         }
         vectors = self._checked_vectors([segment.vector for segment in segments])
-        rows: dict[str, dict[str, Any]] = {}
+        rows: dict[str, Row] = {}
         for segment, vector in zip(segments, vectors, strict=True):
             start, end = float(segment.start_offset_sec), float(segment.end_offset_sec)
             if not (math.isfinite(start) and math.isfinite(end)):
