@@ -3,6 +3,8 @@
 A source is a path or a seekable binary file object. Seconds count from the start of the video,
 whatever its first timestamp is. Pictures are upright RGB images. Files are streamed, never read
 whole into memory. Every failure is a MediaError.
+
+What decodes runs in a worker process, as files come from anybody.
 """
 
 from __future__ import annotations
@@ -25,12 +27,15 @@ from typing import BinaryIO
 import av
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from core.decoding import in_worker, still_working
 from core.errors import MediaError
 from core.models import MediaInfo
 from core.timecode import exact_rate, frame_range
 
 MediaFile = Path | BinaryIO
 
+# What people take pictures in; some of the other kinds start programs to be read.
+_PICTURES = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 # Playlists and the like are left out: a file that names other files or addresses must not make
 # the server open them.
 _CONTAINERS = (
@@ -74,6 +79,7 @@ class DiskFull(MediaError):
     """There is no room for what is being written."""
 
 
+@in_worker
 def probe(source: MediaFile) -> MediaInfo:
     """Duration in seconds, upright size in pixels, sound, codec, size in bytes, frame rate.
 
@@ -111,6 +117,7 @@ def is_text(head: bytes) -> bool:
         return False
 
 
+@in_worker
 def frames(
     source: MediaFile, *, fps: float, start: float = 0.0, end: float | None = None
 ) -> Iterator[tuple[float, Image.Image]]:
@@ -133,6 +140,7 @@ def frames(
         raise _damaged(source)
 
 
+@in_worker
 def frame_at(source: MediaFile, second: float) -> Image.Image:
     """What is on the screen at `second`; the last picture when that is past the end.
 
@@ -153,12 +161,17 @@ def save_poster(source: MediaFile, second: float, dest: Path, *, width: int = 48
     Raises:
         MediaError: as `probe` does, or when `dest` cannot be written.
     """
+    with translated(dest), _written_whole(dest) as path:
+        _save_poster(source, second, path, width)
+
+
+@in_worker
+def _save_poster(source: MediaFile, second: float, path: Path, width: int) -> None:
     picture = frame_at(source, second)
     if picture.width > width:
         height = max(1, round(picture.height * width / picture.width))
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-    with translated(dest), _written_whole(dest) as path:
-        picture.save(path, "JPEG", quality=85, optimize=True)
+    picture.save(path, "JPEG", quality=85, optimize=True)
 
 
 def cut(source: MediaFile, start: float, end: float, dest: Path) -> None:
@@ -173,7 +186,13 @@ def cut(source: MediaFile, start: float, end: float, dest: Path) -> None:
     start = max(0.0, start)
     if end <= start:
         raise MediaError("This clip ends before it starts.", "Choose an end after the start.")
-    with _opened(source) as (container, stream), _written_whole(dest) as path:
+    with translated(dest), _written_whole(dest) as path:
+        _cut(source, start, end, path)
+
+
+@in_worker
+def _cut(source: MediaFile, start: float, end: float, path: Path) -> None:
+    with _opened(source) as (container, stream):
         frame = next(_decoded(container, stream), None)
         if frame is None:
             raise _damaged(source)
@@ -187,7 +206,7 @@ def cut(source: MediaFile, start: float, end: float, dest: Path) -> None:
             if _has_sound(container):
                 tracks.append(_audio_track(container, output, start, end))
             _seek_before(container, stream, start)
-            _transcode(container, tracks)
+            _transcode(container, tracks, _share(container, start, end, None))
         if not tracks[0].packets:
             raise MediaError(
                 f"There is no picture after {start:.1f} s.", "Choose a start inside the video."
@@ -214,7 +233,19 @@ def cut_frames(
     Raises:
         DiskFull: when `dest` has no room. MediaError: as `cut` does.
     """
-    with _opened(source) as (container, stream), _written_whole(dest) as path:
+    with translated(dest), _written_whole(dest) as path:
+        _cut_frames(source, start, end, path, on_progress)
+
+
+@in_worker
+def _cut_frames(
+    source: MediaFile,
+    start: float,
+    end: float,
+    path: Path,
+    on_progress: Callable[[float], None] | None,
+) -> None:
+    with _opened(source) as (container, stream):
         rate = min(_frame_rate(stream) or Fraction(_USUAL_FPS), Fraction(_MOST_FPS))
         number, count = frame_range(start, end, rate)
         # A little into the frame that is meant: containers round when frames begin.
@@ -234,6 +265,7 @@ def cut_frames(
             _transcode(container, tracks, _share(container, second, behind, on_progress))
 
 
+@in_worker
 def open_image(source: Path | bytes) -> Image.Image:
     """A still picture as an upright RGB image; transparent parts become white.
 
@@ -242,7 +274,8 @@ def open_image(source: Path | bytes) -> Image.Image:
     """
     name = _name(source) if isinstance(source, Path) else "This picture"
     try:
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+        file = BytesIO(source) if isinstance(source, bytes) else source
+        with Image.open(file, formats=_PICTURES) as image:
             if image.width * image.height > _MAX_PIXELS:
                 raise Image.DecompressionBombError
             return _rgb(ImageOps.exif_transpose(image))
@@ -274,6 +307,8 @@ def _opened(source: MediaFile) -> Iterator[tuple[av.container.InputContainer, av
             raise MediaError(f"{_name(source)} has no picture.", "Add a file that has video in it.")
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = 2
+        # Also of pictures that turn out larger than the header says.
+        stream.codec_context.options = {"max_pixels": str(_MAX_PIXELS)}
         yield container, stream
 
 
@@ -311,6 +346,8 @@ def translated(source: object) -> Iterator[None]:
     """The one place where failures of files and of FFmpeg become ours, about `source`."""
     try:
         yield
+    except MemoryError:
+        raise  # of a worker's own limit, which ends the worker; FFmpeg's is a kind of it
     except (av.FFmpegError, OSError, ValueError) as error:  # PyAV finds some values too odd
         raise _explained(error, _name(source)) from error
 
@@ -713,7 +750,9 @@ def _share(
     origin = _origin(container)
 
     def tell(packet: av.Packet) -> None:
-        if on_progress is not None and packet.pts is not None:
+        if on_progress is None:
+            still_working()
+        elif packet.pts is not None:
             second = float(packet.pts * packet.time_base) - origin
             on_progress(min(max(0.0, (second - start) / (end - start)), 1.0))
 
@@ -723,7 +762,7 @@ def _share(
 def _transcode(
     container: av.container.InputContainer,
     tracks: Sequence[_Track | _Copy],
-    on_packet: Callable[[av.Packet], None] = lambda _: None,
+    on_packet: Callable[[av.Packet], None],
 ) -> None:
     by_stream = {track.source.index: track for track in tracks}
     for packet in container.demux([track.source for track in tracks]):
