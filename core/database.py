@@ -1,25 +1,54 @@
 """The SQL database of the app's own records: its tables, its connection, its transactions.
 
-Times are kept as seconds since the epoch, so that every database returns what it was given.
+A file belongs to one process. A PostgreSQL server may be shared by several app servers, which then
+tell each other through it who does what. Times are kept as seconds since the epoch, so that every
+database returns what it was given.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import JSON, Engine, Index, create_engine, event, inspect, text
+from sqlalchemy import (
+    JSON,
+    URL,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Float,
+    Index,
+    MetaData,
+    String,
+    Table,
+    cast,
+    create_engine,
+    event,
+    extract,
+    func,
+    insert,
+    inspect,
+    literal,
+    make_url,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from sqlalchemy.schema import CreateColumn
 
+from core import migrations
 from core.errors import ConfigurationError, StoreUnavailable
 from core.models import Stage
 
 logger = logging.getLogger(__name__)
 
+_CONNECT_SEC = 10
+# Enough for the workers and for the pages that many people have open.
+_CONNECTIONS = 20
 # Of jobs, as the table has them.
 UNFINISHED = [stage.value for stage in Stage if not stage.finished]
 
@@ -54,6 +83,17 @@ class VideoRow(_Base):
     sha256: Mapped[str] = mapped_column(default="", server_default="")
     recorded_at: Mapped[float | None]
     removing: Mapped[bool] = mapped_column(default=False, server_default="0")
+    # That of its collection when this row was changed last.
+    revision: Mapped[int] = mapped_column(default=0, server_default="0")
+
+
+class RevisionRow(_Base):
+    """How often the videos of a collection were changed."""
+
+    __tablename__ = "revisions"
+
+    collection: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int]
 
 
 class ReturnedRow(_Base):
@@ -102,6 +142,19 @@ class JobRow(_Base):
     )  # "keep" or "drop" its result
     stage_since: Mapped[float | None]
     stage_seconds: Mapped[dict[str, float]] = mapped_column(default=dict, server_default="{}")
+    server: Mapped[str] = mapped_column(default="", server_default="")  # that runs it
+    # Whether it is the one of those that run that may work on its video.
+    has_video: Mapped[bool] = mapped_column(default=False, server_default="0")
+
+
+class ServerRow(_Base):
+    """An app server that runs jobs of a collection, alive until its lease ends."""
+
+    __tablename__ = "servers"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    collection: Mapped[str]
+    lease_until: Mapped[float]  # by the clock of the database
 
 
 class LedgerRow(_Base):
@@ -199,21 +252,39 @@ class AuditRow(_Base):
     detail: Mapped[str]
 
 
+_version = Table("alembic_version", MetaData(), Column("version_num", String, primary_key=True))
+
+
 class Database:
-    """One engine for all records. Threads may share it."""
+    """One engine for all records. Threads may share it.
+
+    Raises:
+        ConfigurationError: for an address that cannot be used, or records of a later version.
+        StoreUnavailable: when the database cannot be reached.
+    """
 
     def __init__(self, url: str) -> None:
         self._closed = False
         try:
-            self._engine = _create_engine(url)
-        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+            self._engine = _create_engine(_usable(make_url(url)))
+        except ImportError as error:
+            raise ConfigurationError(
+                f"DATABASE_URL cannot be used: {error}.",
+                "Install what a server needs: pip install -r requirements-server.txt.",
+            ) from error
+        except (ArgumentError, NoSuchModuleError, ValueError) as error:
             raise ConfigurationError(
                 "DATABASE_URL cannot be used: " + str(error).splitlines()[0],
                 "Use sqlite:///path/to/file.db or postgresql+psycopg://user@host/name.",
             ) from error
+        self._shared = self._engine.dialect.name == "postgresql"
         with _translated():
-            _Base.metadata.create_all(self._engine)
-            _bring_up_to_date(self._engine)
+            self._bring_up_to_date()
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may work on the same records."""
+        return self._shared
 
     def close(self) -> None:
         """Closes the connections. A worker that comes too late is refused, not let in again."""
@@ -233,6 +304,69 @@ class Database:
             yield session
             session.commit()
 
+    @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        """Keeps other processes out of a short piece of work; threads of this one take care of
+        themselves. Whoever dies lets the next one in."""
+        if not self._shared:
+            yield
+            return
+        with self.session() as session:
+            _keep_others_out(session.connection(), what)
+            yield
+
+    def now(self) -> ColumnElement[float]:
+        """The time by the clock of the database, which all app servers share."""
+        if self._shared:
+            return cast(extract("epoch", func.clock_timestamp()), Float)
+        return literal(time.time())
+
+    def _bring_up_to_date(self) -> None:
+        with self._engine.connect() as connection:
+            if _version_of(connection) == migrations.HEAD:
+                return
+        with self._engine.begin() as connection:
+            # One after the other: whoever comes second finds it done.
+            if self._shared:
+                _keep_others_out(connection, "migrations")
+            else:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            if not inspect(connection).get_table_names():
+                _Base.metadata.create_all(connection)
+                _version.create(connection)
+                connection.execute(insert(_version).values(version_num=migrations.HEAD))
+            elif _version_of(connection) != migrations.HEAD:
+                migrations.upgrade(connection)
+
+
+def upsert(session: Session, row: _Base) -> None:
+    """Writes a row, in place of the one that has its key. Unlike a look before it, this cannot meet
+    somebody who writes the same row at the same time."""
+    values = dict(inspect(row).dict)
+    values.pop("_sa_instance_state", None)
+    keys = {column.name for column in inspect(type(row)).primary_key}
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    session.execute(
+        dialect.insert(type(row))
+        .values(values)
+        .on_conflict_do_update(
+            index_elements=sorted(keys),
+            set_={name: value for name, value in values.items() if name not in keys},
+        )
+    )
+
+
+def _version_of(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(_version.name):
+        return None
+    return connection.scalar(select(_version.c.version_num))
+
+
+def _keep_others_out(connection: Connection, what: str) -> None:
+    """Until the transaction ends."""
+    key = func.hashtextextended(f"seekpoint {what}", 0)
+    connection.execute(select(func.pg_advisory_xact_lock(key)))
+
 
 @contextmanager
 def _translated() -> Iterator[None]:
@@ -247,28 +381,51 @@ def _translated() -> Iterator[None]:
         ) from error
 
 
-def _create_engine(url: str) -> Engine:
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
+def _usable(url: URL) -> URL:
+    """An address with the driver that we bring.
 
-        @event.listens_for(engine, "connect")
-        def _(connection: Any, _record: Any) -> None:
-            # Readers never wait for the worker that writes progress.
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA busy_timeout=10000")
+    Raises ValueError for a kind of database that was never tried.
+    """
+    match url.get_backend_name():
+        case "sqlite":
+            return url
+        case "postgresql" | "postgres":
+            driven = "+" in url.drivername
+            return url if driven else url.set(drivername="postgresql+psycopg")
+    raise ValueError(f"{url.drivername} is not known.")
+
+
+def _create_engine(url: URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        return _create_postgres_engine(url)
+    engine = create_engine(url)
+
+    @event.listens_for(engine, "connect")
+    def _(connection: Any, _record: Any) -> None:
+        # Readers never wait for the worker that writes progress.
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA busy_timeout=10000")
 
     return engine
 
 
-def _bring_up_to_date(engine: Engine) -> None:
-    """Gives tables of an earlier version what they lack: columns and indexes are only ever added."""
-    known = inspect(engine)
-    with engine.begin() as connection:
-        for table in _Base.metadata.sorted_tables:
-            there = {column["name"] for column in known.get_columns(table.name)}
-            for column in table.columns:
-                if column.name not in there:
-                    definition = CreateColumn(column).compile(dialect=engine.dialect)
-                    connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))
-            for index in table.indexes:
-                index.create(connection, checkfirst=True)
+def _create_postgres_engine(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        # The server may have been restarted since a connection was used last.
+        pool_pre_ping=True,
+        max_overflow=_CONNECTIONS,
+        connect_args={"connect_timeout": _CONNECT_SEC},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _(connection: Any, _record: Any) -> None:
+        # What a machine that vanished has locked is free again after half a minute.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5;"
+                "SET tcp_keepalives_count = 3"
+            )
+        connection.commit()
+
+    return engine
