@@ -81,9 +81,7 @@ class Server:
     def _connect(self) -> Any:
         trusted = {"server_pem_path": str(self._ca_file)} if self._ca_file else {}
         with translated("open", self.where):
-            from pymilvus import MilvusClient
-
-            return MilvusClient(
+            return _new_client(
                 self._uri,
                 token=self._token,
                 db_name=self._database,
@@ -182,9 +180,7 @@ class LiteFile:
         if self.client is None:
             _look_before_opening(self._path)
             with translated("open", self.where):
-                from pymilvus import MilvusClient
-
-                self.client = MilvusClient(str(self._path), timeout=CONNECT_SEC)
+                self.client = _new_client(str(self._path), timeout=CONNECT_SEC)
         return self.client
 
     def flush(self, client: Any, collection: str) -> None:
@@ -222,6 +218,14 @@ class LiteFile:
         if self._users == 0:
             self.drop()
             del self._shared[self._path]
+
+
+def _new_client(*args: Any, **kwargs: Any) -> Any:
+    from pymilvus import MilvusClient
+
+    # Its import lets it speak: warnings that are none, and failures that we explain ourselves.
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+    return MilvusClient(*args, **kwargs)
 
 
 Connection = LiteFile | Server
