@@ -1,18 +1,17 @@
-"""Where the store tests run: on a fresh Lite file, and on a server when its address is given."""
+"""Where the store tests run: on a Lite file and on a real server, each empty at first.
+
+Tests that take a `lite_path` are about files: their damage, their lock, a killed process.
+"""
 
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pymilvus import MilvusClient
 
-from tests.milvus.rows import EMBEDDER
-
-SERVER = os.environ.get("SEEKPOINT_TEST_MILVUS_URI", "")
-ENGINES = ["lite", *(["server"] if SERVER else [])]
+ENGINES = ["lite", "server"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,33 +26,27 @@ def lite_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=ENGINES)
-def store_uri(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def store_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty place to keep vectors in, for each engine."""
-    yield from _empty_place(request.param, tmp_path)
+    if request.param == "lite":
+        return str(tmp_path / "milvus.db")
+    return emptied(request.getfixturevalue("milvus_server"), "for_one_test")
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def shared_uri(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def shared_uri(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """As store_uri, once for all tests of a file."""
-    yield from _empty_place(request.param, tmp_path_factory.mktemp("store"))
+    if request.param == "lite":
+        return str(tmp_path_factory.mktemp("store") / "milvus.db")
+    return emptied(request.getfixturevalue("milvus_server"), "for_one_file")
 
 
-def _empty_place(engine: str, folder: Path) -> Iterator[str]:
-    if engine == "lite":
-        yield str(folder / "milvus.db")
-        return
-    _drop_test_collections()
-    yield SERVER
-    _drop_test_collections()
-
-
-def _drop_test_collections() -> None:
-    from pymilvus import MilvusClient
-
-    client = MilvusClient(SERVER, timeout=10)
+def emptied(server: str, database: str) -> str:
+    """The address of a database without rows. Its collections stay: making one takes seconds."""
+    admin = MilvusClient(server)
+    if database not in admin.list_databases():
+        admin.create_database(database)
+    client = MilvusClient(f"{server}/{database}")
     for name in client.list_collections():
-        if name.startswith(f"seekpoint_{EMBEDDER}_"):
-            client.drop_collection(name)
-    client.close()
+        client.delete(name, filter='id != ""')
+    return f"{server}/{database}"

@@ -174,10 +174,10 @@ def test_two_spaces_of_one_place_do_not_mix(store_uri: str) -> None:
 
 
 def test_a_collection_of_another_model_is_refused_with_both_names(store_uri: str) -> None:
-    with open_store(store_uri, model="m.1") as store:
+    with open_store(store_uri, model="n.1") as store:
         store.upsert("v", "", ADDED_AT, embedded("v", 1))
-        with pytest.raises(CollectionMismatch, match=r"m\.1.*not test, m-1") as caught:
-            open_store(store_uri, model="m-1")
+        with pytest.raises(CollectionMismatch, match=r"n\.1.*not test, n-1") as caught:
+            open_store(store_uri, model="n-1")
         assert caught.value.hint
         assert store.count() == 1
 
