@@ -7,7 +7,7 @@ Only the folder that the operator has set is open to them.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import streamlit as st
 
@@ -105,7 +105,8 @@ def _form(library: Library, links: Links, desk: _Desk) -> None:
         except SeekpointError as error:
             show_error(error)
             return
-        lines += [SourceLine(str(path), where=path.name) for path in (*copies, *picked)]
+        files = (*copies, *picked)
+        lines += [SourceLine(str(file), where=PurePath(file).name) for file in files]
         if not lines:
             st.toast("Paste an address or choose a file first.", icon=":material/info:")
             return

@@ -340,9 +340,10 @@ def _facts(moment: Moment, relevance: Relevance | None, *, scored: bool) -> list
 
 
 def _file_name(video: Video) -> str:
-    """The name of a local file, without the server's folders; the address of a remote one."""
+    """The name of a file of ours, without the server's folders; the address of a remote one."""
     address = urlsplit(video.video_url)
-    return video.video_url if address.netloc else Path(unquote(address.path)).name
+    on_the_web = address.scheme in {"http", "https"}
+    return video.video_url if on_the_web else Path(unquote(address.path)).name
 
 
 def _offsets(moment: Moment) -> list[tuple[float, float]]:

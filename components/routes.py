@@ -20,7 +20,7 @@ import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import anyio.to_thread
 from itsdangerous import BadData
@@ -29,7 +29,9 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from components.links import Links, Questions, under_base
+from components.ranges import send_stored
 from core.errors import SeekpointError, UploadError
+from core.media_store import StoredFile
 from core.models import Filters, Heat
 from core.recipe import Recipe
 from core.uploads import Uploads
@@ -83,8 +85,8 @@ class MediaShelf(Protocol):
     def uploads(self) -> Uploads:
         """The files on their way in."""
 
-    def media_path(self, video_id: str) -> Path | None:
-        """The file of a local video, None when it is gone or not local."""
+    def media_file(self, video_id: str) -> Path | StoredFile | None:
+        """What to play of a video of ours, None when it is gone or not ours."""
 
     def poster(self, video_id: str, second: float) -> Path | None:
         """A JPEG of the frame at `second`, None when there is no way to get one."""
@@ -107,12 +109,12 @@ def routes(
     async def video(request: Request) -> Response:
         try:
             video_id = links().read(request.path_params["token"], "video")
-            path = await anyio.to_thread.run_sync(lambda: library().media_path(video_id))
+            file = await anyio.to_thread.run_sync(lambda: library().media_file(video_id))
+            return await _video_file(file, request)
         except BadData:
             return _refusal("This link is not one of ours.", 403)
         except SeekpointError as error:
             return _refusal(str(error), 503)
-        return await _video_file(path)
 
     async def poster(request: Request) -> Response:
         second = request.path_params["milliseconds"] / 1000
@@ -201,7 +203,7 @@ async def _begin(request: Request, uploads: Uploads) -> tuple[dict[str, Any], in
 
 async def _status(request: Request, uploads: Uploads) -> tuple[dict[str, Any], int]:
     upload = await anyio.to_thread.run_sync(uploads.get, request.path_params["id"])
-    return {"received": upload.received, "finished": upload.path is not None}, 200
+    return {"received": upload.received, "finished": upload.finished}, 200
 
 
 async def _append(request: Request, uploads: Uploads) -> tuple[dict[str, Any], int]:
@@ -269,18 +271,22 @@ def _words(error: SeekpointError) -> dict[str, Any]:
     return {"message": error.message, "hint": error.hint}
 
 
-async def _video_file(path: Path | None) -> Response:
-    status = await _stat(path)
-    if path is None or status is None:
+async def _video_file(file: Path | StoredFile | None, request: Request) -> Response:
+    if isinstance(file, StoredFile):
+        return await send_stored(file, request, VIDEO_HEADERS | _named(file.name))
+    status = await _stat(file)
+    if file is None or status is None:
         return _refusal("This video is no longer on the server.", 404)
-    return FileResponse(
-        path,
-        headers=VIDEO_HEADERS,
-        media_type=VIDEO_TYPES.get(path.suffix.lower(), "video/mp4"),
-        filename=path.name,
-        stat_result=status,
-        content_disposition_type="inline",
-    )
+    headers = VIDEO_HEADERS | _named(file.name)
+    return FileResponse(file, headers=headers, stat_result=status)
+
+
+def _named(name: str) -> dict[str, str]:
+    """What a browser is told that a video is, and what it calls the file when it is saved."""
+    return {
+        "Content-Type": VIDEO_TYPES.get(Path(name).suffix.lower(), "video/mp4"),
+        "Content-Disposition": f"inline; filename*=utf-8''{quote(name)}",
+    }
 
 
 async def _poster_file(path: Path | None) -> Response:

@@ -13,6 +13,7 @@ import streamlit as st
 
 from components.links import Links, under_base
 from components.routes import MediaShelf
+from core.media_store import Location
 from core.uploads import MAX_UPLOAD_BYTES
 
 _FOLDER = Path(__file__).parent
@@ -33,14 +34,14 @@ def uploader(
     *,
     key: str = "uploads",
     label: str = "Or video files of yours",
-) -> list[Path]:
+) -> list[Location]:
     """Shows where files are dropped and how far they are; returns our copies of those that are here.
 
     A copy is in the list until its job is queued or its line is removed. Uploads go on through
     reruns and on other pages, and a new key changes nothing: there is one uploader on a page.
     """
     reported = _reported(st.session_state.get(key))
-    copies = {upload_id: library.uploads.path(upload_id) for upload_id in reported}
+    copies = {upload_id: library.uploads.copy(upload_id) for upload_id in reported}
     _component(
         key=key,
         data={
@@ -49,12 +50,12 @@ def uploader(
             "label": label,
             "most": MAX_UPLOAD_BYTES,
             "reported": reported,
-            "gone": [upload_id for upload_id, path in copies.items() if path is None],
+            "gone": [upload_id for upload_id, copy in copies.items() if copy is None],
         },
         default={"files": []},
         on_files_change=_do_nothing,
     )
-    return list(dict.fromkeys(path for path in copies.values() if path is not None))
+    return list(dict.fromkeys(copy for copy in copies.values() if copy is not None))
 
 
 def _reported(state: Any) -> list[str]:

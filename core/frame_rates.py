@@ -8,17 +8,17 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from pathlib import Path
 
 from core import media
 from core.errors import SeekpointError
 from core.media import MediaFile
+from core.media_store import Location
 from core.models import Video
 from core.shelf import Shelf
 from core.state import StoredVideo
 
 # Opens a video: its file, or else its address.
-Readable = Callable[[Path | None, str], AbstractContextManager[MediaFile]]
+Readable = Callable[[Location | None, str], AbstractContextManager[MediaFile]]
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from core import media
-from core.embedders.base import Embedder, Progress
+from core.embedders.base import Embedder, OnProgress, Progress
 from core.errors import (
     BudgetExceeded,
     ConfigurationError,
@@ -32,6 +32,7 @@ from core.errors import (
 )
 from core.intake import Intake, Source, default_title
 from core.ledger import Ledger
+from core.media_store import Location
 from core.models import EmbeddedSegment, Job, Segment, Stage, Vector, Video
 from core.settings import Settings
 from core.shelf import Shelf
@@ -78,13 +79,17 @@ class IngestQueue:
         uploads: Uploads,
         ledger: Ledger,
         intake: Intake,
+        former: Shelf | None = None,
     ) -> None:
+        """Videos that `former` has too keep the day they were added there."""
+        self._former = former
         self._settings = settings
         self._embedder = embedder
         self._store = store
         self._state = state
         self._shelf = shelf
         self._uploads = uploads
+        self._copies = uploads.copies
         self._ledger = ledger
         self._intake = intake
         # Only what a user asked for outlives the process: a new one may have another key or budget.
@@ -324,20 +329,38 @@ class IngestQueue:
         )
         with self._alone_with(source.video_id, job):
             if not self._rename(job, source):
-                embedded = self._embedder.embed_video(
-                    source.location,
-                    info=source.info,
-                    resume=self._resume(job),
-                    on_progress=_Recorder(
-                        self._state, self._ledger, job, lambda: self._stop_if_asked(job)
-                    ),
+                recorder = _Recorder(
+                    self._state, self._ledger, job, lambda: self._stop_if_asked(job)
                 )
-                self._state.update_job(job.id, stage=Stage.STORING)
+                with self._at_hand(source, recorder) as file:
+                    embedded = self._embedder.embed_video(
+                        file or source.video_url,
+                        info=source.info,
+                        resume=self._resume(job),
+                        on_progress=recorder,
+                    )
+                    self._state.update_job(job.id, stage=Stage.STORING)
+                    if file is not None and not source.sha256:
+                        source = replace(source, sha256=media.content_hash(file))
                 self._keep(job, source, embedded)
             self._embedder.tidy(self._state.checkpoint(job.id))
         self._state.update_job(job.id, stage=Stage.READY, fraction=1.0)
-        self._uploads.discard(source.location)
+        self._uploads.discard(source.path)
         logger.info("job %s is ready", job.id)
+
+    @contextmanager
+    def _at_hand(self, source: Source, on_progress: OnProgress) -> Iterator[Path | None]:
+        """The file of a source on this machine; None for a video on the web."""
+        if source.path is None:
+            yield None
+            return
+
+        def tell(done: float) -> None:
+            on_progress(Progress(Stage.UPLOADING, done))
+
+        temporary = self._settings.data_dir / "tmp"
+        with self._copies.on_disk(source.path, temporary, tell) as file:
+            yield file
 
     def _resume(self, job: Job) -> dict[str, str]:
         """Where the video was paid for, be it by an earlier job, or else where this job stopped;
@@ -390,9 +413,9 @@ class IngestQueue:
                 category=job.category or known.video.category,
             )
             path = known.path
-            if path is not None and not path.is_file() and isinstance(source.location, Path):
+            if path is not None and source.path is not None and not self._is_there(path):
                 # The file was moved; where it is now is where it plays from.
-                path = source.location
+                path = source.path
                 video = replace(video, video_url=source.video_url)
             if video.category != known.video.category:
                 vectors = self._store.vectors(ids)
@@ -402,6 +425,9 @@ class IngestQueue:
         self._note_saving(job, video)
         return True
 
+    def _is_there(self, path: Location) -> bool:
+        return self._copies.exists(self._copies.located(path))
+
     def _note_saving(self, job: Job, video: Video) -> None:
         """What a job that did not have to pay for its video would have cost."""
         if self._embedder.remote and job.id not in self._ledger.costs([job.id]):
@@ -410,11 +436,9 @@ class IngestQueue:
     def _keep(self, job: Job, source: Source, embedded: Sequence[EmbeddedSegment]) -> None:
         """Vectors first, the record second: a crash in between leaves rows that nobody shows, and
         the adopted job writes the same rows again."""
-        if isinstance(source.location, Path) and not source.sha256:
-            source = replace(source, sha256=media.content_hash(source.location))
         with self._shelf.changing:
             known = self._shelf.get(source.video_id)
-            added_at = datetime.now(UTC) if known is None else known.video.added_at
+            added_at = self._added_at(source.video_id)
             segments = self._store.upsert(
                 source.video_id, job.category, added_at, [_to_milliseconds(e) for e in embedded]
             )
@@ -426,6 +450,12 @@ class IngestQueue:
         if stored.video.duration is not None:
             self._ledger.settle(job.video_id, stored.video.duration / 60)
         self._note_saving(job, stored.video)
+
+    def _added_at(self, video_id: str) -> datetime:
+        for shelf in (self._shelf, self._former):
+            if shelf is not None and (known := shelf.get(video_id)) is not None:
+                return known.video.added_at
+        return datetime.now(UTC)
 
     def _record(
         self, job: Job, source: Source, segments: Sequence[Segment], added_at: datetime
@@ -447,8 +477,7 @@ class IngestQueue:
             sha256=source.sha256,
             recorded_at=info.recorded_at if info else None,
         )
-        path = source.location if isinstance(source.location, Path) else None
-        return StoredVideo(video, path, tuple(segments), self._settings.segment_sec)
+        return StoredVideo(video, source.path, tuple(segments), self._settings.segment_sec)
 
 
 def _embedded(segment: Segment, vector: Vector) -> EmbeddedSegment:

@@ -12,6 +12,7 @@ from core import fetch, media
 from core.embedders.base import Embedder
 from core.errors import MediaError, MediaUnreachable, SeekpointError
 from core.ledger import Ledger
+from core.media_store import Location, MediaStore, as_location
 from core.models import MediaInfo, SourceEstimate, SourceLine
 from core.settings import Settings
 from core.shelf import Shelf
@@ -24,12 +25,13 @@ _ID_LENGTH = 32
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source that was looked at. `unknown` says why `info` is None when it is. `sha256` is that of
-    a file's content, empty when it was not read for this."""
+    """A source that was looked at. `path` is its file, None for a video on the web. `unknown` says
+    why `info` is None when it is. `sha256` is that of a file's content, empty when it was not read
+    for this."""
 
     video_id: str
     video_url: str
-    location: str | Path
+    path: Location | None
     info: MediaInfo | None
     unknown: str = ""
     sha256: str = ""
@@ -62,7 +64,8 @@ def normal_source(source: str | Path) -> str:
 
 def default_title(source: str) -> str:
     """A readable title from a file name or an address."""
-    name = unquote(urlsplit(source).path) if is_url(source) else source
+    on_the_web = is_url(source) and urlsplit(source).scheme in {"http", "https"}
+    name = unquote(urlsplit(source).path) if on_the_web else source
     return Path(name).stem.replace("_", " ").strip() or source
 
 
@@ -80,12 +83,18 @@ class Intake:
     """Looks at sources for the queue, and for whoever wants to know before there is a job."""
 
     def __init__(
-        self, settings: Settings, embedder: Embedder, shelf: Shelf, ledger: Ledger
+        self,
+        settings: Settings,
+        embedder: Embedder,
+        shelf: Shelf,
+        ledger: Ledger,
+        copies: MediaStore,
     ) -> None:
         self._settings = settings
         self._embedder = embedder
         self._shelf = shelf
         self._ledger = ledger
+        self._copies = copies
 
     def look(self, source: str) -> Source:
         """Probes a source in its normal spelling.
@@ -93,13 +102,17 @@ class Intake:
         Raises:
             MediaError: when it is no video that the embedder takes.
         """
-        if is_url(source):
-            found = self._look_at_url(source)
+        location = self._copies.located(as_location(source))
+        copy_of = self._copies.content_id(location)
+        if copy_of is not None:
+            found = self._look_at_copy(location, copy_of)
+        elif isinstance(location, Path):
+            info = media.probe(location)
+            sha256 = media.content_hash(location)
+            video_id = video_id_of_content(sha256)
+            found = Source(video_id, location.as_uri(), location, info, sha256=sha256)
         else:
-            path = Path(source)
-            info = media.probe(path)
-            video_id, sha256 = self._identity(path)
-            found = Source(video_id, path.as_uri(), path, info, sha256=sha256)
+            found = self._look_at_url(location)
         if found.info is not None:
             self._check_limits(found.info)
         return found
@@ -153,18 +166,17 @@ class Intake:
 
     def _known_address(self, source: str) -> StoredVideo | None:
         """The video of an address that is in the library already: it need not be probed again."""
-        if not is_url(source):
+        if not is_url(source) or self._copies.content_id(source) is not None:
             return None
         url = fetch.check_url(source, allow_private=self._settings.allow_private_urls)
         return self.known(video_id_of_url(url))
 
-    def _identity(self, path: Path) -> tuple[str, str]:
-        """The id of a file, and the SHA-256 of its content if that had to be read."""
-        # Our own copies lie in folders named by their content.
-        if path.parent.parent == self._settings.data_dir / "media":
-            return path.parent.name, ""
-        sha256 = media.content_hash(path)
-        return video_id_of_content(sha256), sha256
+    def _look_at_copy(self, location: Location, content_id: str) -> Source:
+        """A copy of ours, which lies in a folder named by its content."""
+        with self._copies.opened(location) as file:
+            info = media.probe(file)
+        url = location.as_uri() if isinstance(location, Path) else location
+        return Source(content_id, url, location, info)
 
     def _look_at_url(self, source: str) -> Source:
         """A remote video; without its facts when only the service may be able to reach it."""
@@ -181,7 +193,7 @@ class Intake:
                 raise
             logger.info("%s could not be probed from here: %s", url, error)
             unknown = f"Not reached from here, perhaps by the service: {error.message}"
-        return Source(video_id, url, url, info, unknown)
+        return Source(video_id, url, None, info, unknown)
 
     def _check_limits(self, info: MediaInfo) -> None:
         limits = self._embedder.limits

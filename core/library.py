@@ -31,8 +31,9 @@ from core.exporter import Exporter, ExportFormat
 from core.findings import findings_of
 from core.forecast import batch_fraction, batch_remaining_sec, pace, remaining_sec
 from core.ingest import IngestQueue
-from core.intake import Intake, default_title, is_url, normal_source, valid_text
+from core.intake import Intake, default_title, normal_source, valid_text
 from core.lock import DataDirLock
+from core.media_store import Location, StoredFile, as_location, open_media_store
 from core.metrics import Metrics, Status, spread
 from core.models import (
     Calibration,
@@ -98,10 +99,13 @@ class Library:
             collection = own.name
             self._store, self._state, self._shelf = own.store, own.state, own.shelf
             self._ledger = own.ledger
-            self.uploads = Uploads(settings.data_dir, self._state)
+            self.uploads = Uploads(settings.data_dir, self._state, open_media_store(settings))
+            self._copies = self.uploads.copies
             self._finish_removals()
             self.warning = self._compare_row_counts()
-            self._intake = Intake(settings, self.embedder, self._shelf, self._ledger)
+            self._intake = Intake(
+                settings, self.embedder, self._shelf, self._ledger, self.uploads.copies
+            )
             self.searches = Searches(database, settings.data_dir, collection=collection)
             self.searches.drop_unused_media()
             self.audit = Audit(database)
@@ -366,15 +370,15 @@ class Library:
         job = self._state.job(job_id)
         if job is not None and job.stage.finished:
             self._state.forget_job(job_id)
-            self.uploads.discard(Path(job.source))
+            self.uploads.discard(as_location(job.source))
 
     def forget_all(self, stages: Collection[Stage]) -> None:
         """Takes every job in these stages off the list, but for unfinished ones."""
         finished = {stage for stage in stages if stage.finished}
-        sources = [job.source for job in self._state.jobs(finished) if not is_url(job.source)]
+        sources = [job.source for job in self._state.jobs(finished)]
         self._state.forget_jobs(finished)
         for source in sources:
-            self.uploads.discard(Path(source))
+            self.uploads.discard(as_location(source))
 
     def spending(self) -> Spending:
         """What was spent, what the waiting jobs will cost, and what the caches saved."""
@@ -584,12 +588,17 @@ class Library:
 
     # Pictures and players
 
-    def media_path(self, video_id: str) -> Path | None:
-        """The local file of a video; None for a remote or unknown one, or when it is gone."""
+    def media_file(self, video_id: str) -> Path | StoredFile | None:
+        """What a player is given of a video: the path of its file, or the copy in the media store;
+        None for a remote or unknown video, or when it is gone.
+
+        Raises:
+            MediaError: the media store cannot be reached.
+        """
         stored = self._shelf.get(video_id)
-        if stored is None or stored.path is None or not stored.path.is_file():
+        if stored is None or stored.path is None:
             return None
-        return stored.path
+        return self._copies.served(self._copies.located(stored.path))
 
     def poster(self, video_id: str, second: float) -> Path | None:
         """A JPEG of the frame at `second`, made on first use and kept; None when there is none.
@@ -633,9 +642,10 @@ class Library:
         return buffer.getvalue()
 
     @contextmanager
-    def _readable(self, path: Path | None, url: str) -> Iterator[Path | BinaryIO]:
+    def _readable(self, path: Location | None, url: str) -> Iterator[Path | BinaryIO]:
         if path is not None:
-            yield path
+            with self._copies.opened(self._copies.located(path)) as file:
+                yield file
             return
         with fetch.RemoteFile(url, allow_private=self.settings.allow_private_urls) as remote:
             yield remote

@@ -11,21 +11,23 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Literal
 
 from sqlalchemy import ColumnElement, delete, func, select, update
 
 from core.database import UNFINISHED, Database, JobRow, PreferenceRow, ReturnedRow, VideoRow
+from core.media_store import Location, as_location
 from core.models import Job, Segment, Stage, Video
 
 
 @dataclass(frozen=True, slots=True)
 class StoredVideo:
-    """A video with what only the library itself needs: its local file and its stored rows."""
+    """A video with what only the library itself needs: its file, when that is on this machine or
+    in the media store, and its stored rows."""
 
     video: Video
-    path: Path | None
+    path: Location | None
     segments: tuple[Segment, ...]
     segment_sec: int | None = None
 
@@ -87,10 +89,13 @@ class State:
         with self._session() as session:
             session.merge(row)
 
-    def collections(self) -> set[str]:
-        """The collections that hold videos."""
+    def collections(self) -> dict[str, int]:
+        """The collections that hold videos, with how many."""
         with self._session() as session:
-            return set(session.scalars(select(VideoRow.collection).distinct()))
+            rows = session.execute(
+                select(VideoRow.collection, func.count()).group_by(VideoRow.collection)
+            )
+            return {collection: number for collection, number in rows}
 
     def returned(self) -> dict[str, datetime]:
         """The ids of the videos that searches have shown, with when each was first."""
@@ -137,15 +142,16 @@ class State:
             if row is not None:
                 session.delete(row)
 
-    def path_in_use(self, path: Path) -> bool:
+    def path_in_use(self, path: Location) -> bool:
         """Whether a video of any collection that is to stay, or a job that may still run, is made
-        from this file."""
+        from this copy. Its folder and name are its own, and what they lie in may have moved."""
+        ending = "/" + "/".join(PurePosixPath(path).parts[-2:])
         with self._session() as session:
             videos = select(VideoRow.id).where(
-                VideoRow.path == str(path), VideoRow.removing.is_(False)
+                VideoRow.path.endswith(ending, autoescape=True), VideoRow.removing.is_(False)
             )
             jobs = select(JobRow.id).where(
-                JobRow.source == str(path), JobRow.stage != Stage.READY.value
+                JobRow.source.endswith(ending, autoescape=True), JobRow.stage != Stage.READY.value
             )
             return session.scalar(videos) is not None or session.scalar(jobs) is not None
 
@@ -515,7 +521,7 @@ def _stored_video(row: VideoRow) -> StoredVideo:
             sha256=row.sha256,
             recorded_at=None if row.recorded_at is None else _time(row.recorded_at),
         ),
-        path=Path(row.path) if row.path else None,
+        path=as_location(row.path) if row.path else None,
         segments=tuple(
             Segment(
                 id=segment_id,

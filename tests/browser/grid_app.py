@@ -40,7 +40,7 @@ UNKIND_TITLE = '<img src=x onerror="window.harmed=1"> **bold** $x$ ![](http://12
 class Shelf:
     """The videos of MEDIA by their file names."""
 
-    def media_path(self, video_id: str) -> Path | None:
+    def media_file(self, video_id: str) -> Path | None:
         path = MEDIA / video_id
         return path if path.exists() else None
 

@@ -239,7 +239,7 @@ def test_evidence_says_which_video_was_removed_and_shows_the_same_all_the_same(
         assert back.notes == ("A video is no longer in the library: “red”.",)
         removed = {m.video.title for m in back.moments if m.video.removed}
         assert removed == {"red"}
-        assert library.media_path(back.moments[-1].video.id) is not None
+        assert library.media_file(back.moments[-1].video.id) is not None
 
 
 def test_evidence_says_what_the_same_search_finds_today(library: Library, films: Path) -> None:

@@ -112,7 +112,7 @@ def test_an_unknown_video_has_nothing(shared: Library) -> None:
     assert shared.segments("unknown") == []
     assert shared.heat("red", "unknown") == []
     assert shared.poster("unknown", 0.0) is None
-    assert shared.media_path("unknown") is None
+    assert shared.media_file("unknown") is None
 
 
 def test_capabilities_tell_what_a_screen_needs(shared: Library) -> None:
@@ -283,9 +283,9 @@ def test_a_video_whose_file_is_gone_has_no_poster_and_no_player(
     copy = tmp_path / "copy.mp4"
     copy.write_bytes((clips / "green.mp4").read_bytes())
     video_id = add(library, copy)
-    assert library.media_path(video_id) == copy
+    assert library.media_file(video_id) == copy
     copy.unlink()
-    assert library.media_path(video_id) is None
+    assert library.media_file(video_id) is None
     assert library.poster(video_id, 0.0) is None
     assert library.search("green").moments
 
@@ -336,7 +336,7 @@ def test_a_moved_file_added_again_plays_from_its_new_place(
     video_id = add(library, before)
     before.rename(after)
     add(library, after)
-    assert library.media_path(video_id) == after
+    assert library.media_file(video_id) == after
     assert library.videos()[0].video_url == after.as_uri()
 
 

@@ -18,6 +18,7 @@ from components.links import Links, Questions
 from components.routes import HEATS_AT_ONCE, PIECE_BYTES, POSTERS_AT_ONCE, routes
 from core.database import Database
 from core.errors import StoreLocked
+from core.media_store import MediaStore
 from core.models import Filters, Heat, Video
 from core.recipe import Recipe
 from core.settings import Settings
@@ -43,7 +44,7 @@ class Shelf:
     most: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def media_path(self, video_id: str) -> Path | None:
+    def media_file(self, video_id: str) -> Path | None:
         return self.files.get(video_id)
 
     def poster(self, video_id: str, second: float) -> Path | None:
@@ -85,7 +86,8 @@ def questions() -> Questions:
 @pytest.fixture
 def uploads(tmp_path: Path) -> Iterator[Uploads]:
     database = Database(f"sqlite:///{tmp_path / 'records.db'}")
-    yield Uploads(tmp_path / "data", State(database, collection="test"))
+    copies = MediaStore(tmp_path / "data" / "media")
+    yield Uploads(tmp_path / "data", State(database, collection="test"), copies)
     database.close()
 
 
@@ -324,7 +326,7 @@ def test_an_upload_goes_through_its_whole_life(
     assert (answer.status_code, answer.json()) == (200, {"received": 1024})
     for _ in range(2):
         assert ask(client, "POST", url, page).json() == {"received": 1024, "finished": True}
-    path = uploads.path(url.rsplit("/", 1)[1])
+    path = uploads.copy(url.rsplit("/", 1)[1])
     assert path is not None
     assert (path.name, path.read_bytes()) == ("a film.mp4", CONTENT)
     answer = ask(client, "DELETE", url, page)

@@ -17,6 +17,7 @@ import pytest
 
 from core.database import Database
 from core.errors import UploadError
+from core.media_store import MediaStore
 from core.models import Video
 from core.state import NewJob, State, StoredVideo
 from core.uploads import MAX_UPLOAD_BYTES, Uploads
@@ -42,12 +43,16 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def start(data: Path, state: State) -> Open:
     """Opens the uploads as each start of the server does."""
-    return lambda: Uploads(data, state)
+    return lambda: opened(data, state)
 
 
 @pytest.fixture
 def uploads(start: Open) -> Uploads:
     return start()
+
+
+def opened(data: Path, state: State) -> Uploads:
+    return Uploads(data, state, MediaStore(data / "media"))
 
 
 def upload(uploads: Uploads, name: str, content: bytes) -> Path:
@@ -97,11 +102,11 @@ def test_a_file_sent_in_pieces_becomes_one_copy_under_its_own_name(
     film = uploads.begin("holiday in 日本.mp4", len(FILM))
     for offset in range(0, len(FILM), 1000):
         assert uploads.get(film.id).received == offset
-        assert uploads.path(film.id) is None
+        assert uploads.copy(film.id) is None
         uploads.append(film.id, offset, FILM[offset : offset + 1000])
     path = uploads.finish(film.id)
     assert path.read_bytes() == FILM
-    assert path == uploads.path(film.id) == data / copy_name(FILM, "holiday in 日本.mp4")
+    assert path == uploads.copy(film.id) == data / copy_name(FILM, "holiday in 日本.mp4")
     assert uploads.get(film.id).received == len(FILM)
 
 
@@ -157,7 +162,7 @@ def test_an_upload_nobody_announced_is_unknown(uploads: Uploads, upload_id: str)
         uploads.append(upload_id, 0, b"x")
     with refused("unknown"):
         uploads.finish(upload_id)
-    assert uploads.path(upload_id) is None
+    assert uploads.copy(upload_id) is None
     uploads.cancel(upload_id)
 
 
@@ -202,7 +207,7 @@ def test_an_upload_goes_on_after_a_restart(start: Open) -> None:
     second.append(film.id, 1234, FILM[1234:])
     path = second.finish(film.id)
     assert path.read_bytes() == FILM
-    assert start().path(film.id) == path
+    assert start().copy(film.id) == path
 
 
 def test_a_finish_that_was_cut_off_before_its_move_is_done_again(start: Open, data: Path) -> None:
@@ -212,7 +217,7 @@ def test_a_finish_that_was_cut_off_before_its_move_is_done_again(start: Open, da
     path = uploads.finish(film.id)
     path.rename(data / "uploads" / f"{film.id}.part")
     again = start()
-    assert again.path(film.id) is None
+    assert again.copy(film.id) is None
     assert again.finish(film.id) == path
 
 
@@ -278,7 +283,7 @@ def test_removing_one_of_two_uploads_leaves_the_other_its_copy(uploads: Uploads)
         uploads.append(announced.id, 0, FILM)
         uploads.finish(announced.id)
         ids.append(announced.id)
-    path = uploads.path(ids[1])
+    path = uploads.copy(ids[1])
     assert path is not None
     uploads.cancel(ids[0])
     assert path.read_bytes() == FILM
@@ -303,7 +308,7 @@ def test_a_queued_upload_is_used_up(uploads: Uploads) -> None:
     uploads.append(film.id, 0, FILM)
     path = uploads.finish(film.id)
     uploads.are_queued([str(path)])
-    assert uploads.path(film.id) is None
+    assert uploads.copy(film.id) is None
     uploads.cancel(film.id)
     assert path.exists()
     uploads.discard(path)
@@ -361,12 +366,12 @@ def test_a_file_the_disk_has_no_room_for_is_refused_before_it_is_sent(
     small_disk: Path, state: State
 ) -> None:
     with refused("full"):
-        Uploads(small_disk, state).begin("a.mp4", MEGABYTE + 1)
+        opened(small_disk, state).begin("a.mp4", MEGABYTE + 1)
     assert files(small_disk) == set()
 
 
 def test_an_upload_goes_on_once_a_full_disk_has_room_again(small_disk: Path, state: State) -> None:
-    uploads = Uploads(small_disk, state)
+    uploads = opened(small_disk, state)
     film = uploads.begin("a.mp4", MEGABYTE // 2)
     content = os.urandom(MEGABYTE // 2)
     other = small_disk / "other"
@@ -381,7 +386,7 @@ def test_an_upload_goes_on_once_a_full_disk_has_room_again(small_disk: Path, sta
 
 
 def test_a_read_only_disk_says_so_and_loses_nothing(small_disk: Path, state: State) -> None:
-    uploads = Uploads(small_disk, state)
+    uploads = opened(small_disk, state)
     film = uploads.begin("a.mp4", 10)
     uploads.append(film.id, 0, b"01234")
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
