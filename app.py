@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import streamlit as st
 
 from components import resources
+from components.health import health_routes
 from components.routes import routes
 
 
@@ -27,5 +28,8 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 app = st.App(
     "pages/_frame.py",
     lifespan=lifespan,
-    routes=routes(resources.library, resources.links, resources.questions),
+    routes=[
+        *routes(resources.library, resources.links_of_nobody, resources.policy),
+        *health_routes(resources.library, resources.settings),
+    ],
 )

@@ -31,12 +31,14 @@ def errors_shown() -> Iterator[None]:
 
 
 def opened_library() -> Library:
-    """The library, or the reason why it does not open, with a way to try again."""
+    """The library as whoever is here may use it, or the reason why it does not open, with a way to
+    try again."""
     from components import resources
+    from components.guarded import guarded
 
     try:
         with st.spinner("Opening the library"):
-            library = resources.library()
+            library = guarded(resources.library(), resources.visitor())
     except SeekpointError as error:
         show_error(error)
         st.button("Try again", icon=":material/refresh:")

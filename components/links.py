@@ -1,32 +1,31 @@
-"""Addresses the browser may open: signed, stable, and good for one purpose each.
+"""Addresses the browser may open: signed, stable for hours, and good for one purpose each.
 
-A token names a video, or the right to upload, and proves that this server wrote it. It has no
-expiry: an address that changed from run to run would make every player start over.
+A token proves that a server with our secret wrote it, for one purpose, one video or one right, and
+one person where there is login. An address that changed from run to run would make every player
+start over, so a token says in which half day it was written: all of that half day are the same, and
+they are read until the next one has passed.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import threading
-from collections import OrderedDict
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import streamlit as st
-from itsdangerous import URLSafeSerializer
+from itsdangerous import BadData, URLSafeSerializer
 
 from core.errors import ConfigurationError
-from core.models import Filters, Video
-from core.recipe import Recipe
+from core.models import Video
 from core.settings import Settings
 
-Purpose = Literal["video", "poster", "upload"]
+Purpose = Literal["video", "poster", "heat", "upload"]
 SECRET_BYTES = 32
-# How many searches can be on people's screens at once with the strips of their videos.
-QUESTIONS_KEPT = 256
+HALF_DAY_SEC = 12 * 3600
 
 
 def under_base(path: str) -> str:
@@ -36,82 +35,81 @@ def under_base(path: str) -> str:
 
 
 class Links:
-    """Writes and reads the addresses of media.
+    """Writes and reads addresses for one person, who is "" where there is no login."""
 
-    Raises:
-        ConfigurationError: when the secret in the data directory cannot be kept or read.
-    """
+    def __init__(
+        self, secret: bytes, user: str = "", *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._secret = secret
+        self._user = user
+        self._now = now
 
-    def __init__(self, settings: Settings) -> None:
-        secret = _secret(settings.data_dir)
-        self._signers: dict[Purpose, URLSafeSerializer] = {
-            "video": URLSafeSerializer(secret, salt="seekpoint.video"),
-            "poster": URLSafeSerializer(secret, salt="seekpoint.poster"),
-            "upload": URLSafeSerializer(secret, salt="seekpoint.upload"),
-        }
+    def of(self, user: str) -> Links:
+        """The same for another person."""
+        return Links(self._secret, user, now=self._now)
 
     def video_url(self, video: Video) -> str:
         """Where the browser loads the video: its own address, or ours for a local file."""
         if urlsplit(video.video_url).scheme in {"http", "https"}:
             return video.video_url
-        return under_base(f"/video/{self._token(video.id, 'video')}")
+        return under_base(f"/video/{self._token('video', video.id)}")
 
     def poster_url(self, video: Video, second: float) -> str:
         """Where the browser loads the picture at `second`, which is kept to the millisecond."""
         milliseconds = max(0, round(second * 1000))
-        return under_base(f"/poster/{self._token(video.id, 'poster')}/{milliseconds}.jpg")
+        return under_base(f"/poster/{self._token('poster', video.id)}/{milliseconds}.jpg")
+
+    def heat_url(self, question: str, video: Video) -> str:
+        """Where the browser loads the scores of all segments of a video. The token carries the
+        question, so that any server can answer it."""
+        return under_base(f"/heat/{self._token('heat', question, video.id)}")
 
     def upload_token(self) -> str:
         """Lets a page of this installation send files to `/upload`."""
-        return self._token("any file", "upload")
+        return self._token("upload")
 
-    def read(self, token: str, purpose: Purpose = "video") -> str:
-        """What a token names: the id of a video, except for an upload.
+    def read(self, token: str, purpose: Purpose) -> list[str]:
+        """What a token names: the id of a video, a question and the id of a video, or nothing.
 
         Raises:
-            itsdangerous.BadData: when this server did not write it, or for another purpose.
+            itsdangerous.BadData: it is too old, or was not written by us, for this person and for
+                this purpose.
         """
-        return str(self._signers[purpose].loads(token))
+        half_day: int
+        named: list[str]
+        half_day, *named = self._signer(purpose).loads(token)
+        # One ahead, too: the clocks of two servers differ a little.
+        if abs(self._half_day() - half_day) > 1:
+            raise BadData("too old")
+        return named
 
-    def _token(self, name: str, purpose: Purpose) -> str:
-        token = self._signers[purpose].dumps(name)
-        return token if isinstance(token, str) else token.decode("ascii")
+    def _token(self, purpose: Purpose, *named: str) -> str:
+        return str(self._signer(purpose).dumps([self._half_day(), *named]))
+
+    def _signer(self, purpose: Purpose) -> URLSafeSerializer:
+        return URLSafeSerializer(self._secret, salt=f"seekpoint.{purpose}.{self._user}")
+
+    def _half_day(self) -> int:
+        return int(self._now() // HALF_DAY_SEC)
 
 
-class Questions:
-    """The questions on people's screens, so that a strip under a card can ask again for one video.
+def secret_of(settings: Settings) -> bytes:
+    """The key that all addresses are signed with: the one that was set, for servers that have to
+    read each other's, or else this installation's own.
 
-    A recipe may hold a picture, which is too much for an address: the address says which question
-    was meant. Only the last `limit` are kept; the addresses of older ones lead nowhere.
+    Raises:
+        ConfigurationError: it is too short, or cannot be kept in the data directory.
     """
-
-    def __init__(self, limit: int = QUESTIONS_KEPT) -> None:
-        self._limit = limit
-        self._lock = threading.Lock()
-        self._tokens: OrderedDict[tuple[Recipe, Filters], str] = OrderedDict()
-        self._asked: dict[str, tuple[Recipe, Filters]] = {}
-
-    def links(self, recipe: Recipe, filters: Filters) -> Callable[[Video], str]:
-        """Writes the address of each video's scores. The same question has the same addresses for
-        as long as it is kept, so that a page drawn again loads nothing again."""
-        question = (recipe, filters)
-        with self._lock:
-            token = self._tokens.get(question) or secrets.token_urlsafe(16)
-            self._tokens[question] = token
-            self._tokens.move_to_end(question)
-            self._asked[token] = question
-            while len(self._tokens) > self._limit:
-                _, oldest = self._tokens.popitem(last=False)
-                del self._asked[oldest]
-        return lambda video: under_base(f"/heat/{token}/{quote(video.id, safe='')}")
-
-    def asked(self, token: str) -> tuple[Recipe, Filters] | None:
-        """The question that a token stands for, None when it is unknown or no longer kept."""
-        with self._lock:
-            return self._asked.get(token)
+    given = settings.secret
+    if given and len(given) < SECRET_BYTES:
+        raise ConfigurationError(
+            f"SEEKPOINT_SECRET has {len(given)} characters; {SECRET_BYTES} are the least.",
+            'Make one: python -c "import secrets; print(secrets.token_hex(32))"',
+        )
+    return given.encode() or _own_secret(settings.data_dir)
 
 
-def _secret(data_dir: Path) -> bytes:
+def _own_secret(data_dir: Path) -> bytes:
     """The key of this installation, made on first use and the same ever after."""
     path = data_dir / "secret"
     try:

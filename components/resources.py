@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
-from components.links import Links, Questions
+from components.access import Policy, Visitor, login_is_set_up
+from components.links import Links, secret_of
 from core import Filters, Library, Recipe, SeekpointError, Settings, Video, open_library
 from core.log import configure_logging
 
@@ -30,25 +32,39 @@ def library() -> Library:
 
 
 @st.cache_resource(show_spinner=False)
-def links() -> Links:
-    """Signs and reads the addresses of media."""
-    return Links(settings())
+def policy() -> Policy:
+    """Who may do what in this process: login and roles are read once. Raises ConfigurationError."""
+    return Policy(settings(), login=login_is_set_up())
+
+
+def visitor() -> Visitor:
+    """Whoever this page is drawn for."""
+    return policy().visitor(st.user.to_dict())
 
 
 @st.cache_resource(show_spinner=False)
-def questions() -> Questions:
-    """What is asked on all screens of this process."""
-    return Questions()
+def links_of_nobody() -> Links:
+    """Signs and reads the addresses of media; `of` says for whom."""
+    return Links(secret_of(settings()))
+
+
+def links() -> Links:
+    """Signs the addresses of media for whoever this page is drawn for."""
+    return links_of_nobody().of(visitor().user)
 
 
 def heat_links(recipe: Recipe, filters: Filters) -> Callable[[Video], str]:
     """Writes where the browser loads the scores of all segments of a video for this question."""
-    return questions().links(recipe, filters)
+    # Nothing else of the filters counts for a strip, and an address should not be long.
+    counting = Filters(options=filters.options, option_weights=filters.option_weights)
+    question = library().searches.to_text(recipe, counting)
+    return partial(links().heat_url, question)
 
 
 def warm() -> None:
     """Opens the library before the first visitor asks for it; pages show what goes wrong."""
     try:
+        policy()
         library().warm()
     except SeekpointError as error:
         logger.warning("the library did not open: %s", error)

@@ -1,7 +1,10 @@
-"""The HTTP routes beside the pages: local videos with Range, posters, scores, uploads, health.
+"""The HTTP routes beside the pages: local videos with Range, posters, scores, uploads.
 
-    GET     /heat/{token}/{video}   how a question scores all segments of a video, in order:
-                                    {starts, ends, scores, options: {visual: [...], ...}}
+    GET     /heat/{token}   how a question scores all segments of a video, in order:
+                            {starts, ends, scores, options: {visual: [...], ...}}
+
+Each token is one that a page wrote, not long ago, for this purpose and for whoever asks now. Where
+there is login, the cookie of it says who that is, and their role has to allow it.
 
 An upload is announced, sent in as many requests as it takes, and finished. Each request carries
 the token of a page in `Upload-Token`, and answers JSON: what was asked, or `message` and `hint`.
@@ -28,16 +31,19 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from components.links import Links, Questions, under_base
+from components.access import AccessDenied, Policy
+from components.links import Links, under_base
 from components.ranges import send_stored
 from core.errors import SeekpointError, UploadError
 from core.media_store import StoredFile
 from core.models import Filters, Heat
 from core.recipe import Recipe
+from core.searches import Searches
 from core.uploads import Uploads
 
 # Making a poster decodes video: more at once than this would starve the search.
 POSTERS_AT_ONCE = 4
+STRANGE_LINK = "This link is too old, or not one of ours. Load the page again."
 # Scoring a video is short but keeps a core busy, which the search needs as well.
 HEATS_AT_ONCE = 2
 # An upload is written in pieces of about this size, and that much of it is in memory.
@@ -85,6 +91,10 @@ class MediaShelf(Protocol):
     def uploads(self) -> Uploads:
         """The files on their way in."""
 
+    @property
+    def searches(self) -> Searches:
+        """What reads the questions that addresses carry."""
+
     def media_file(self, video_id: str) -> Path | StoredFile | None:
         """What to play of a video of ours, None when it is gone or not ours."""
 
@@ -100,71 +110,81 @@ class MediaShelf(Protocol):
 def routes(
     library: Callable[[], MediaShelf],
     links: Callable[[], Links],
-    questions: Callable[[], Questions],
+    policy: Callable[[], Policy],
 ) -> list[Route]:
-    """The routes for st.App. The callables are first called when a request needs them."""
+    """The routes for st.App. The callables are first called when a request needs them; `links` are
+    those of nobody."""
+
+    def links_for(request: Request, action: str) -> Links:
+        """Those of whoever asks. Raises AccessDenied unless they may do what the library calls so."""
+        visitor = policy().visitor_with(request.cookies)
+        visitor.must(action)
+        return links().of(visitor.user)
+
     decoders = anyio.CapacityLimiter(POSTERS_AT_ONCE)
     scorers = anyio.CapacityLimiter(HEATS_AT_ONCE)
 
     async def video(request: Request) -> Response:
         try:
-            video_id = links().read(request.path_params["token"], "video")
+            (video_id,) = links_for(request, "media_file").read(
+                request.path_params["token"], "video"
+            )
             file = await anyio.to_thread.run_sync(lambda: library().media_file(video_id))
             return await _video_file(file, request)
-        except BadData:
-            return _refusal("This link is not one of ours.", 403)
+        except (BadData, AccessDenied):
+            return _refusal(STRANGE_LINK, 403)
         except SeekpointError as error:
             return _refusal(str(error), 503)
 
     async def poster(request: Request) -> Response:
         second = request.path_params["milliseconds"] / 1000
         try:
-            video_id = links().read(request.path_params["token"], "poster")
+            (video_id,) = links_for(request, "poster").read(request.path_params["token"], "poster")
             path = await anyio.to_thread.run_sync(
                 lambda: library().poster(video_id, second), limiter=decoders
             )
-        except BadData:
-            return _refusal("This link is not one of ours.", 403)
+        except (BadData, AccessDenied):
+            return _refusal(STRANGE_LINK, 403)
         except SeekpointError:
             path = None
         return await _poster_file(path)
 
+    def score(question: str, video_id: str) -> Sequence[Heat]:
+        recipe, filters = library().searches.from_text(question)
+        return library().heat(recipe, video_id, filters=filters)
+
     async def heat(request: Request) -> Response:
-        question = questions().asked(request.path_params["token"])
-        if question is None:
-            return _refusal("This question is no longer on anybody's screen.", 404)
-        recipe, filters = question
-        video_id = request.path_params["video_id"]
         try:
-            stretches = await anyio.to_thread.run_sync(
-                lambda: library().heat(recipe, video_id, filters=filters), limiter=scorers
+            question, video_id = links_for(request, "heat").read(
+                request.path_params["token"], "heat"
             )
+            stretches = await anyio.to_thread.run_sync(score, question, video_id, limiter=scorers)
+        except (BadData, AccessDenied):
+            return _refusal(STRANGE_LINK, 403)
         except SeekpointError as error:
             return _refusal(str(error), 503)
         if not stretches:
             return _refusal("This video has no scores.", 404)
         return JSONResponse(_heat(stretches), headers={"Cache-Control": "no-store"})
 
-    async def health(_: Request) -> Response:
-        return JSONResponse({"ok": True}, headers={"Cache-Control": "no-store"})
-
     return [
         Route(under_base("/video/{token}"), video),
         Route(under_base("/poster/{token}/{milliseconds:int}.jpg"), poster),
-        Route(under_base("/heat/{token}/{video_id}"), heat),
-        Route(under_base("/healthz"), health),
-        *_upload_routes(library, links),
+        Route(under_base("/heat/{token}"), heat),
+        *_upload_routes(library, links_for),
     ]
 
 
-def _upload_routes(library: Callable[[], MediaShelf], links: Callable[[], Links]) -> list[Route]:
+def _upload_routes(
+    library: Callable[[], MediaShelf], links_for: Callable[[Request, str], Links]
+) -> list[Route]:
     def route(path: str, method: str, act: UploadAction) -> Route:
         async def answer(request: Request) -> Response:
             try:
-                _check_sender(request, links())
+                _check_sender(request, links_for(request, "uploads"))
                 uploads = await anyio.to_thread.run_sync(lambda: library().uploads)
                 content, status = await act(request, uploads)
-            except BadData:
+            except (BadData, AccessDenied):
                 error = SeekpointError("This page may not upload.", "Load it again.")
                 content, status = _words(error), 403
             except UploadError as error:

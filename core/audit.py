@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -70,7 +71,7 @@ class Audit:
         self._session = database.session
         self._now = now
         self._lock = threading.Lock()
-        self._latest: dict[tuple[Who, Action], tuple[str, float]] = {}
+        self._just_now: dict[tuple[Who, Action, str], float] = {}
 
     def note(self, who: Who, action: Action, *subjects: str, detail: str = "") -> None:
         """Writes an act down, once for each of its subjects, or once without any."""
@@ -88,17 +89,16 @@ class Audit:
                 for subject in subjects or ("",)
             )
 
-    def note_once(self, who: Who, action: Action, subject: str, *, detail: str = "") -> None:
-        """The same for what may be asked again and again: not if it was their last one just now."""
-        at = self._now()
+    def note_once(self, who: Who, action: Action, subject: str) -> None:
+        """The same for what may be asked again and again: not if it was noted just now."""
+        at, act = self._now(), (who, action, subject)
         with self._lock:
-            before, since = self._latest.get((who, action), ("", at - SAME_SEC))
-            if before == subject and at - since < SAME_SEC:
+            if at - self._just_now.get(act, -math.inf) < SAME_SEC:
                 return
-            if len(self._latest) >= _MOST_REMEMBERED:
-                self._latest.clear()
-            self._latest[who, action] = subject, at
-        self.note(who, action, subject, detail=detail)
+            if len(self._just_now) >= _MOST_REMEMBERED:
+                self._just_now.clear()
+            self._just_now[act] = at
+        self.note(who, action, subject)
 
     def entries(
         self, *, actions: Sequence[Action] = (), words: str = "", limit: int | None = None

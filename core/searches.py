@@ -171,6 +171,21 @@ class Searches:
             if oldest is not None:
                 session.execute(delete(SearchRow).where(*unnamed, SearchRow.used_at < oldest))
 
+    # As text, for an address: whoever reads it has the same records and the same media.
+
+    def to_text(self, recipe: Recipe, filters: Filters) -> str:
+        """All that is asked.
+
+        Raises:
+            MediaError: when a picture or clip of it cannot be kept.
+        """
+        return f"{self._to_json(recipe)}\n{_filters_to_json(filters)}"
+
+    def from_text(self, text: str) -> tuple[Recipe, Filters]:
+        """The inverse of `to_text`. Raises RecipeError for anything else."""
+        recipe, _, filters = text.partition("\n")
+        return self.as_usable(Recipe.from_json(recipe)), _filters_from_json(filters)
+
     # Our own media stand in the records by name: the data folder may move.
 
     def as_kept(self, recipe: Recipe) -> Recipe:

@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from components import resources
-from components.links import Links
+from components.links import Links, secret_of
 from components.results_grid import GridEvent, Mark, results_grid
 from components.routes import routes
+from core.database import Database
 from core.media import save_poster
 from core.models import Cut, Filters, Heat, Hit, Moment, Relevance, Segment, Video
 from core.recipe import Recipe
+from core.searches import Searches
 from core.settings import Settings
 
 MEDIA = Path(os.environ["GRID_MEDIA"])
@@ -39,6 +41,10 @@ UNKIND_TITLE = '<img src=x onerror="window.harmed=1"> **bold** $x$ ![](http://12
 @dataclass(frozen=True)
 class Shelf:
     """The videos of MEDIA by their file names."""
+
+    @property
+    def searches(self) -> Searches:
+        return searches()
 
     def media_file(self, video_id: str) -> Path | None:
         path = MEDIA / video_id
@@ -66,8 +72,13 @@ class Shelf:
 
 
 @cache
+def searches() -> Searches:
+    return Searches(Database(f"sqlite:///{MEDIA / 'records.db'}"), MEDIA, collection="grid")
+
+
+@cache
 def links() -> Links:
-    return Links(Settings(data_dir=MEDIA / "data"))
+    return Links(secret_of(Settings(data_dir=MEDIA / "data")))
 
 
 def video(name: str, *, title: str = "", url: str = "", category: str = "") -> Video:
@@ -258,7 +269,7 @@ def extras(moments: list[Moment]) -> dict[str, Any]:
     return {
         "relevances": meaning(moments),
         "cut": Cut(8, "a clear gap after moment 8"),
-        "heat_url": resources.heat_links(question, Filters()),
+        "heat_url": partial(links().heat_url, searches().to_text(question, Filters())),
         "selected": st.session_state.get("selected", ()),
         "kept": st.session_state.setdefault("kept", set()),
         "exported": [moments[1].best.segment.id],
@@ -290,5 +301,5 @@ if __name__ == "__main__":
     main()
 else:
     app = st.App(
-        __file__, routes=[*routes(Shelf, links, resources.questions), Route("/plain/{name}", plain)]
+        __file__, routes=[*routes(Shelf, links, resources.policy), Route("/plain/{name}", plain)]
     )

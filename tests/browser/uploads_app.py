@@ -34,4 +34,6 @@ def elsewhere() -> None:
 if __name__ == "__main__":
     main()
 else:
-    app = st.App(__file__, routes=routes(resources.library, resources.links, resources.questions))
+    app = st.App(
+        __file__, routes=routes(resources.library, resources.links_of_nobody, resources.policy)
+    )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.links import Links
+from components.links import Links, secret_of
 from components.results_grid import GridEvent, _by_video, _event, _Inbox, _Writer
 from core.models import Cut, Hit, Moment, Relevance, Segment, Video
 from core.settings import Settings
@@ -25,7 +25,7 @@ def message(number: int, action: str = "liked", segment_id: str = "s1") -> dict[
 
 @pytest.fixture
 def links(tmp_path: Path) -> Links:
-    return Links(Settings(data_dir=tmp_path))
+    return Links(secret_of(Settings(data_dir=tmp_path)))
 
 
 def hit(start: float, end: float, score: float) -> Hit:

@@ -14,13 +14,15 @@ import pytest
 import streamlit as st
 from starlette.applications import Starlette
 
-from components.links import Links, Questions
+from components.access import Policy
+from components.links import Links, secret_of
 from components.routes import HEATS_AT_ONCE, PIECE_BYTES, POSTERS_AT_ONCE, routes
 from core.database import Database
 from core.errors import StoreLocked
 from core.media_store import MediaStore
 from core.models import Filters, Heat, Video
-from core.recipe import Recipe
+from core.recipe import Part, Recipe
+from core.searches import Searches
 from core.settings import Settings
 from core.state import State
 from core.uploads import Uploads
@@ -34,6 +36,7 @@ class Shelf:
     """Files by video id; `wait` holds posters and scores back until it is set."""
 
     uploads: Uploads
+    searches: Searches
     files: dict[str, Path] = field(default_factory=dict)
     posters: dict[str, Path] = field(default_factory=dict)
     heats: dict[str, list[Heat]] = field(default_factory=dict)
@@ -75,29 +78,40 @@ def video(video_id: str) -> Video:
 
 @pytest.fixture
 def links(tmp_path: Path) -> Links:
-    return Links(Settings(data_dir=tmp_path / "data"))
+    return Links(secret_of(Settings(data_dir=tmp_path / "data")))
 
 
 @pytest.fixture
-def questions() -> Questions:
-    return Questions()
+def policy(tmp_path: Path) -> Policy:
+    return Policy(Settings(data_dir=tmp_path / "data"), login=False)
 
 
 @pytest.fixture
-def uploads(tmp_path: Path) -> Iterator[Uploads]:
-    database = Database(f"sqlite:///{tmp_path / 'records.db'}")
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database(f"sqlite:///{tmp_path / 'records.db'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def uploads(tmp_path: Path, database: Database) -> Uploads:
     copies = MediaStore(tmp_path / "data" / "media")
-    yield Uploads(tmp_path / "data", State(database, collection="test"), copies)
-    database.close()
+    return Uploads(tmp_path / "data", State(database, collection="test"), copies)
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, uploads: Uploads) -> Shelf:
+def searches(tmp_path: Path, database: Database) -> Searches:
+    return Searches(database, tmp_path / "data", collection="test")
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, uploads: Uploads, searches: Searches) -> Shelf:
     (tmp_path / "a film.mp4").write_bytes(CONTENT)
     (tmp_path / "page.html").write_bytes(b"<script>alert(1)</script>")
     (tmp_path / "poster.jpg").write_bytes(b"jpeg")
     return Shelf(
         uploads,
+        searches,
         files={
             "film": tmp_path / "a film.mp4",
             "page": tmp_path / "page.html",
@@ -112,8 +126,8 @@ Client = Callable[[], httpx.AsyncClient]
 
 
 @pytest.fixture
-def client(shelf: Shelf, links: Links, questions: Questions) -> Client:
-    app = Starlette(routes=routes(lambda: shelf, lambda: links, lambda: questions))
+def client(shelf: Shelf, links: Links, policy: Policy) -> Client:
+    app = Starlette(routes=routes(lambda: shelf, lambda: links, lambda: policy))
     return lambda: httpx.AsyncClient(
         transport=httpx.ASGITransport(app=app), base_url="http://seekpoint"
     )
@@ -240,14 +254,15 @@ def test_slow_posters_are_few_at_a_time_and_hold_up_nothing_else(
 
 
 def test_the_scores_of_a_video_are_given_in_columns_and_not_kept(
-    client: Client, questions: Questions, shelf: Shelf
+    client: Client, links: Links, searches: Searches, shelf: Shelf
 ) -> None:
     shelf.heats["film"] = [
         Heat(0.0, 6.0, 0.41239, {"visual": 0.41239, "audio": 0.1}),
         Heat(6.0, 12.5, 0.2, {"visual": 0.2}),
     ]
     filters = Filters(options=("visual", "audio"))
-    answer = ask(client, "GET", questions.links(QUESTION, filters)(video("film")))
+    question = searches.to_text(QUESTION, filters)
+    answer = ask(client, "GET", links.heat_url(question, video("film")))
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
     assert answer.json() == {
         "starts": [0.0, 6.0],
@@ -258,28 +273,34 @@ def test_the_scores_of_a_video_are_given_in_columns_and_not_kept(
     assert shelf.asked == [(QUESTION, filters)]
 
 
-def test_scores_of_a_question_or_a_video_that_is_gone_are_not_found(
-    client: Client, questions: Questions
+def test_scores_of_a_video_that_is_gone_are_not_found(
+    client: Client, links: Links, searches: Searches
 ) -> None:
-    url = questions.links(QUESTION, Filters())(video("removed"))
-    for address in (url, "/heat/made-up/film"):
-        answer = ask(client, "GET", address)
-        assert (answer.status_code, answer.headers["cache-control"]) == (404, "no-store")
+    url = links.heat_url(searches.to_text(QUESTION, Filters()), video("removed"))
+    answer = ask(client, "GET", url)
+    assert (answer.status_code, answer.headers["cache-control"]) == (404, "no-store")
 
 
-def test_a_video_may_have_any_id_in_the_address_of_its_scores(
-    client: Client, questions: Questions, shelf: Shelf
+def test_the_address_of_scores_asks_with_pictures_and_marks_too_on_every_server(
+    client: Client, links: Links, shelf: Shelf, tmp_path: Path, database: Database
 ) -> None:
+    here = Searches(database, tmp_path / "data", collection="test")
+    picture = here.keep_media(b"a picture", ".png")
+    liked = tuple(Part.mark(f"a b%?#é{n}", liked=True) for n in range(12))
+    recipe = Recipe((Part.text("red car " * 40), Part.image(picture), *liked))
+    url = links.heat_url(here.to_text(recipe, Filters()), video("a b%?#é"))
     shelf.heats["a b%?#é"] = [Heat(0.0, 6.0, 0.4)]
-    url = questions.links(QUESTION, Filters())(video("a b%?#é"))
     assert ask(client, "GET", url).json()["options"] == {}
+    assert shelf.asked == [(recipe, Filters())]
+    # The least that proxies take.
+    assert len(url) < 4_000
 
 
 def test_few_videos_are_scored_at_a_time(
-    client: Client, questions: Questions, shelf: Shelf
+    client: Client, links: Links, searches: Searches, shelf: Shelf
 ) -> None:
     shelf.wait = threading.Event()
-    url = questions.links(QUESTION, Filters())(video("film"))
+    url = links.heat_url(searches.to_text(QUESTION, Filters()), video("film"))
 
     async def crowd() -> None:
         async with client() as session:
@@ -413,7 +434,7 @@ def test_a_large_request_is_written_while_it_arrives(
 def test_what_came_before_the_connection_broke_is_kept(
     shelf: Shelf,
     links: Links,
-    questions: Questions,
+    policy: Policy,
     client: Client,
     page: dict[str, str],
 ) -> None:
@@ -436,7 +457,7 @@ def test_what_came_before_the_connection_broke_is_kept(
     async def send(_: object) -> None:
         pass
 
-    app = Starlette(routes=routes(lambda: shelf, lambda: links, lambda: questions))
+    app = Starlette(routes=routes(lambda: shelf, lambda: links, lambda: policy))
     asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
     assert ask(client, "GET", url, page).json()["received"] == 700
 
@@ -445,12 +466,12 @@ def test_what_came_before_the_connection_broke_is_kept(
 
 
 def test_a_library_that_cannot_be_opened_says_so_instead_of_failing(
-    links: Links, questions: Questions
+    links: Links, policy: Policy
 ) -> None:
     def locked() -> Shelf:
         raise StoreLocked("The library is open elsewhere.", "Close it there.")
 
-    app = Starlette(routes=routes(locked, lambda: links, lambda: questions))
+    app = Starlette(routes=routes(locked, lambda: links, lambda: policy))
 
     def client() -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -463,19 +484,16 @@ def test_a_library_that_cannot_be_opened_says_so_instead_of_failing(
         "The library is open elsewhere. Close it there.",
     )
     assert ask(client, "GET", links.poster_url(video("film"), 1)).status_code == 200
-    assert (
-        ask(client, "GET", questions.links(QUESTION, Filters())(video("film"))).status_code == 503
-    )
+    assert ask(client, "GET", links.heat_url("any", video("film"))).status_code == 503
     answer = ask(client, "GET", "/upload/ab", {"Upload-Token": links.upload_token()})
     assert (answer.status_code, answer.json()["hint"]) == (503, "Close it there.")
-    assert ask(client, "GET", "/healthz").json() == {"ok": True}
 
 
 def test_routes_stand_below_the_base_path(
-    links: Links, questions: Questions, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    links: Links, policy: Policy, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(st, "get_option", {"server.baseUrlPath": "films"}.get)
-    app = Starlette(routes=routes(lambda: shelf, lambda: links, lambda: questions))
+    app = Starlette(routes=routes(lambda: shelf, lambda: links, lambda: policy))
 
     def client() -> httpx.AsyncClient:
         return httpx.AsyncClient(
