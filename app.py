@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 
 import streamlit as st
 
-from components import resources
+from components import resources, shutdown
+from components.access import login_is_set_up
+from components.headers import middleware
 from components.health import health_routes
 from components.routes import routes
 
@@ -16,10 +18,12 @@ from components.routes import routes
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Opens the library beside the first page, and closes it before the process ends."""
+    shutdown.limit_open_requests()
     warming = asyncio.create_task(asyncio.to_thread(resources.warm))
     try:
         yield
     finally:
+        shutdown.end_in_time()
         # Only waited for: if it failed, what it had opened must still be closed.
         await asyncio.wait([warming])
         await asyncio.to_thread(resources.close)
@@ -28,6 +32,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 app = st.App(
     "pages/_frame.py",
     lifespan=lifespan,
+    middleware=middleware(resources.settings, login_is_set_up),
     routes=[
         *routes(resources.library, resources.links_of_nobody, resources.policy),
         *health_routes(resources.library, resources.settings),
