@@ -12,9 +12,8 @@ from prometheus_client.core import (
     InfoMetricFamily,
 )
 from prometheus_client.registry import Collector
-from streamlit import runtime
-from streamlit.runtime.stats import ACTIVE_SESSIONS_FAMILY, GaugeStat
 
+from components.sessions import open_sessions
 from core import Library, Stage
 from core.metrics import BUCKETS, Histogram
 from core.version import VERSION
@@ -118,13 +117,3 @@ def _histograms(
         buckets = [(str(end), float(n)) for end, n in zip(BUCKETS, histogram.at_most, strict=True)]
         family.add_metric([value], [*buckets, ("+Inf", histogram.count)], histogram.seconds)
     return family
-
-
-def open_sessions() -> int:
-    """How many pages are open on this server."""
-    if not runtime.exists():
-        return 0
-    stats = runtime.get_instance().stats_mgr.get_stats([ACTIVE_SESSIONS_FAMILY])
-    return sum(
-        stat.value for stat in stats.get(ACTIVE_SESSIONS_FAMILY, ()) if isinstance(stat, GaugeStat)
-    )

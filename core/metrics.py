@@ -3,6 +3,7 @@ whoever watches the server. Counted in memory; nothing of it outlives the proces
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from bisect import bisect_left
@@ -10,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -133,6 +135,15 @@ class Metrics:
         """How many errors of each kind there were."""
         with self._lock:
             return dict(self._errors)
+
+
+def resident_bytes(process: int | str = "self") -> int | None:
+    """The memory that a process holds; None where the system does not say."""
+    try:
+        pages = Path(f"/proc/{process}/statm").read_text().split()[1]
+    except (OSError, IndexError):
+        return None
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def spread(seconds: Iterable[float]) -> Spread:

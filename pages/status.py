@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 import streamlit as st
 
 import samples
+from components import resources
 from components.feedback import opened_library
 from components.format import clock
+from components.status_operation import facts, operation
 from core import Library
-
-_PACKAGES = ("streamlit", "twelvelabs", "pymilvus", "milvus-lite", "pandas", "python-dotenv", "av")
-
-
-def _facts(rows: dict[str, str]) -> None:
-    with st.container(gap="xxsmall"):
-        for name, value in rows.items():
-            with st.container(horizontal=True, gap="small"):
-                st.caption(name, width=140)
-                st.text(value, width="content")
 
 
 def _counts(library: Library) -> None:
@@ -60,22 +50,18 @@ st.subheader("Search")
 if library.embedder.limits_text:
     st.markdown(library.embedder.limits_text)
 capabilities = library.capabilities
-_facts(
+facts(
     {
         "Embedder": capabilities.embedder,
         "Model": capabilities.model,
         "Dimension": f"{capabilities.dimension:,}",
         "Matches in": ", ".join(capabilities.options),
-        "Collection": library.collection,
-        "Store": "Milvus Lite file" if capabilities.engine == "lite" else "Milvus server",
-        "Data directory": str(library.settings.data_dir),
     }
 )
 _twelve_labs(library)
+if resources.visitor().may("status"):
+    operation(library)
 
 with st.expander("Credits of the sample library"):
     for sample in samples.sample_sources():
         st.text(f"{sample.title}: {sample.credit.attribution}, {sample.credit.licence}")
-
-st.subheader("Versions")
-_facts({package: version(package) for package in _PACKAGES})
