@@ -23,7 +23,8 @@ SeekpointError
 ├── EvidenceError           an exported file that cannot be opened again
 ├── RecipeError             empty, too long, unknown segment
 ├── TimelineError           moments that a cut list cannot hold
-└── JobCancelled            raised inside a job that somebody cancelled
+├── JobCancelled            raised inside a job that somebody cancelled
+└── JobTaken                raised inside a job that another server runs now
 """
 
 from __future__ import annotations
@@ -155,3 +156,11 @@ class TimelineError(SeekpointError):
 
 class JobCancelled(SeekpointError):
     """Somebody cancelled the job that is running."""
+
+
+class JobTaken(SeekpointError):
+    """The job that is running is not this server's any more: its lease had ended, and another one
+    has gone on with it, or it was forgotten. Nothing more may be written about it."""
+
+    def __init__(self) -> None:
+        super().__init__("Another server goes on with this job.")

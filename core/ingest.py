@@ -2,7 +2,8 @@
 
 queued -> probing -> uploading -> waiting -> embedding -> storing -> ready, or failed, or cancelled.
 The embedder's checkpoint is in the state database before the embedder goes on, so that nothing it
-has begun elsewhere (and been paid for) is begun twice.
+has begun elsewhere (and been paid for) is begun twice. Several servers may take jobs from one
+database: each runs those it has claimed, and takes over those of a server that is gone.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from core.errors import (
     ConfigurationError,
     EmbedderRejected,
     JobCancelled,
+    JobTaken,
     QuotaExceeded,
     ResultExpired,
     SeekpointError,
@@ -44,7 +46,10 @@ logger = logging.getLogger(__name__)
 
 # Progress within a stage is written at most this often; stages and checkpoints always are.
 _PROGRESS_EVERY_SEC = 0.5
-_CLOSE_SEC = 30.0
+# The whole app has to end within five seconds.
+_CLOSE_SEC = 3.0
+# How often a server looks at what the others do: well within its lease, and soon enough for users.
+_LOOK_SEC = 2.0
 _RECORDS_AGAIN_SEC = 1.0
 # A month's budget has room again when the next month begins.
 _BUDGET_AGAIN_SEC = 60.0
@@ -99,31 +104,33 @@ class IngestQueue:
         self._closing = threading.Event()
         # With the attempt, so that a late wish to cancel one never ends the next.
         self._cancelled: set[tuple[str, int]] = set()
-        self._busy_videos: set[str] = set()
         # Jobs in a worker's hands: a finished one is still there while it clears up after itself.
         self._running: set[str] = set()
-        for job in state.asked_to_end():
-            self._end_cancelled(job)
-        adopted = state.requeue_unfinished()
-        if adopted:
-            logger.info("%d unfinished jobs of an earlier run go on", adopted)
-        self._workers = [
+        state.lease.renew()
+        self._take_over()
+        self._threads = [
             threading.Thread(target=self._work, name=f"ingest-{number}", daemon=True)
             for number in range(embedder.limits.parallel_videos)
         ]
-        for worker in self._workers:
-            worker.start()
+        if state.lease.shared:
+            self._threads.append(
+                threading.Thread(target=self._keep_in_touch, name="ingest-servers", daemon=True)
+            )
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
         self._closing.set()
         self._announce()
         deadline = time.monotonic() + _CLOSE_SEC
-        for worker in self._workers:
-            worker.join(max(0.0, deadline - time.monotonic()))
-            if worker.is_alive():
-                logger.warning(
-                    "%s did not stop in time; the next start adopts its job", worker.name
-                )
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                logger.warning("%s did not stop in time; its job is adopted later", thread.name)
+        try:
+            self._state.lease.end()
+        except SeekpointError as error:
+            logger.warning("other servers wait before they take over the jobs: %s", error)
 
     def add(
         self, new: Sequence[NewJob], *, max_cost: float | None = None, priority: int = 0
@@ -159,16 +166,16 @@ class IngestQueue:
 
     def pause(self) -> None:
         """Begins no further job until `resume`, also after a restart; what runs goes on."""
-        self._state.set_preference(_PAUSED_BY_USER, "yes")
         with self._changed:
+            self._state.set_preference(_PAUSED_BY_USER, "yes")
             # Whatever stopped it before: only its user lets it go on from here.
             self.paused = Pause("user")
             self._changed.notify_all()
 
     def resume(self) -> None:
         """Goes on, whatever the reason of the pause was."""
-        self._state.set_preference(_PAUSED_BY_USER, None)
         with self._changed:
+            self._state.set_preference(_PAUSED_BY_USER, None)
             self.paused = None
             self._changed.notify_all()
 
@@ -192,7 +199,8 @@ class IngestQueue:
             self._state.ask_to_cancel(job.id, "drop" if drop else "keep")
             self._cancelled.add((job.id, job.attempts))
         elif drop and (ended or job.stage is Stage.CANCELLED):
-            self._begin_anew(job)
+            self._state.forget_checkpoint(job.id)
+            self._drop_result(job)
         self._announce()
 
     def retry(self, job_id: str, *, pay_again: bool = False) -> None:
@@ -221,10 +229,47 @@ class IngestQueue:
         with self._changed:
             self._changed.notify_all()
 
+    # Other servers
+
+    def _keep_in_touch(self) -> None:
+        while not self._closing.wait(_LOOK_SEC):
+            try:
+                self._state.lease.renew()
+                self._look_at_others()
+            except SeekpointError as error:
+                logger.warning("what other servers do is not known: %s", error)
+
+    def _look_at_others(self) -> None:
+        """Learns what was wished for on other servers, and takes over what is left of theirs."""
+        with self._changed:
+            self._take_over()
+            for job in self._state.asked_to_end():
+                if job.id in self._running:
+                    self._cancelled.add((job.id, job.attempts))
+            if self._state.preference(_PAUSED_BY_USER) is not None:
+                self.paused = Pause("user")
+            elif self.paused is not None and self.paused.by == "user":
+                self.paused = None
+            if self._state.jobs({Stage.QUEUED}, limit=1):
+                self._changed.notify_all()
+
+    def _take_over(self) -> None:
+        """Queues what nobody works on any more; what was to be cancelled ends here."""
+        taken = self._state.requeue_left(self._running)
+        if taken:
+            logger.info("%d jobs that were left in mid-way go on", taken)
+        for job in self._state.asked_to_end():
+            if job.stage is Stage.QUEUED:
+                self.cancel(job.id, drop=self._state.asked_to_cancel(job.id) == "drop")
+
+    # Workers
+
     def _work(self) -> None:
         while (job := self._next_job()) is not None:
             try:
                 self._run(job)
+            except JobTaken:
+                logger.warning("job %s is left: it is not this server's any more", job.id)
             except SeekpointError:
                 logger.exception("what became of job %s cannot be recorded", job.id)
             with self._changed:
@@ -262,6 +307,8 @@ class IngestQueue:
             self._ingest(job)
         except _Closing:
             logger.info("job %s is left for the next start", job.id)
+        except JobTaken:
+            raise
         except JobCancelled:
             self._end_cancelled(job)
         except SeekpointError as error:
@@ -271,6 +318,9 @@ class IngestQueue:
                 return
             self._end_unfinished(job, error)
         except Exception:
+            if self._closing.is_set():
+                logger.info("job %s is left for the next start", job.id, exc_info=True)
+                return
             # A bug in one job must not take the worker, and with it every other job, down.
             logger.exception("job %s hit a defect", job.id)
             self._fail(job, SeekpointError("Something unexpected went wrong.", "See the log file."))
@@ -292,59 +342,57 @@ class IngestQueue:
     def _put_back(self, job: Job, pause: Pause | None = None) -> None:
         if pause is not None:
             self._stop(pause)
-        self._state.update_job(job.id, stage=Stage.QUEUED)
+        self._state.update_job(job, stage=Stage.QUEUED)
 
     def _fail(self, job: Job, error: SeekpointError) -> None:
         logger.warning("job %s failed: %s", job.id, error)
-        if isinstance(error, UnsupportedMedia | ResultExpired):
-            # A task the service itself gave up on, or has forgotten, must not be adopted.
-            self._begin_anew(job)
+        # A task the service itself gave up on, or has forgotten, must not be adopted.
+        anew = isinstance(error, UnsupportedMedia | ResultExpired)
         self._state.update_job(
-            job.id,
+            job,
             stage=Stage.FAILED,
             error=error.message,
             hint=error.hint,
             must_confirm=isinstance(error, ResultExpired),
+            checkpoint={} if anew else None,
         )
+        if anew:
+            self._drop_result(job)
 
     def _end_cancelled(self, job: Job) -> None:
-        if self._state.asked_to_cancel(job.id) == "drop":
-            self._begin_anew(job)
-        self._state.update_job(job.id, stage=Stage.CANCELLED)
+        drop = self._state.asked_to_cancel(job.id) == "drop"
+        self._state.update_job(job, stage=Stage.CANCELLED, checkpoint={} if drop else None)
+        if drop:
+            self._drop_result(job)
 
-    def _begin_anew(self, job: Job) -> None:
-        """Whatever was begun for this job elsewhere is not gone on with."""
+    def _drop_result(self, job: Job) -> None:
+        """What was made of its video elsewhere is fetched by no other job either."""
         current = self._state.job(job.id)
         if current is not None and current.video_id:
             self._ledger.drop(current.video_id)
-        self._state.forget_checkpoint(job.id)
 
     def _ingest(self, job: Job) -> None:
         source = self._intake.look(job.source)
         # An address that is silent now may have told its length before, to a review.
         minutes = job.minutes if source.minutes is None else source.minutes
         job = replace(job, video_id=source.video_id, minutes=minutes)
-        self._state.update_job(
-            job.id, stage=Stage.PROBING, video_id=job.video_id, minutes=job.minutes
-        )
-        with self._alone_with(source.video_id, job):
-            if not self._rename(job, source):
-                recorder = _Recorder(
-                    self._state, self._ledger, job, lambda: self._stop_if_asked(job)
+        self._state.update_job(job, stage=Stage.PROBING, video_id=job.video_id, minutes=job.minutes)
+        self._wait_for_video(job)
+        if not self._rename(job, source):
+            recorder = _Recorder(self._state, self._ledger, job, lambda: self._stop_if_asked(job))
+            with self._at_hand(source, recorder) as file:
+                embedded = self._embedder.embed_video(
+                    file or source.video_url,
+                    info=source.info,
+                    resume=self._resume(job),
+                    on_progress=recorder,
                 )
-                with self._at_hand(source, recorder) as file:
-                    embedded = self._embedder.embed_video(
-                        file or source.video_url,
-                        info=source.info,
-                        resume=self._resume(job),
-                        on_progress=recorder,
-                    )
-                    self._state.update_job(job.id, stage=Stage.STORING)
-                    if file is not None and not source.sha256:
-                        source = replace(source, sha256=media.content_hash(file))
-                self._keep(job, source, embedded)
-            self._embedder.tidy(self._state.checkpoint(job.id))
-        self._state.update_job(job.id, stage=Stage.READY, fraction=1.0)
+                self._state.update_job(job, stage=Stage.STORING)
+                if file is not None and not source.sha256:
+                    source = replace(source, sha256=media.content_hash(file))
+            self._keep(job, source, embedded)
+        self._embedder.tidy(self._state.checkpoint(job.id))
+        self._state.update_job(job, stage=Stage.READY, fraction=1.0)
         self._uploads.discard(source.path)
         logger.info("job %s is ready", job.id)
 
@@ -377,21 +425,16 @@ class IngestQueue:
         if self._closing.is_set():
             raise _Closing
 
-    @contextmanager
-    def _alone_with(self, video_id: str, job: Job) -> Iterator[None]:
-        """Waits until no other job has this video: what that one pays for, this one then finds."""
+    def _wait_for_video(self, job: Job) -> None:
+        """Waits until no other job has its video, which is then this one's until it ends: what the
+        other one pays for, this one finds."""
+        again_sec = _LOOK_SEC if self._state.lease.shared else None
         with self._changed:
             while True:
                 self._stop_if_asked(job)
-                if video_id not in self._busy_videos:
-                    break
-                self._changed.wait()
-            self._busy_videos.add(video_id)
-        try:
-            yield
-        finally:
-            self._busy_videos.discard(video_id)
-            self._announce()
+                if self._state.hold_video(job, self._running):
+                    return
+                self._changed.wait(again_sec)
 
     def _rename(self, job: Job, source: Source) -> bool:
         """The same video again: nothing is embedded, a new title or category is applied.
@@ -523,7 +566,7 @@ class _Recorder:
         news = (progress.stage, progress.note, checkpoint)
         if news != self._written or now - self._written_at >= _PROGRESS_EVERY_SEC:
             self._state.update_job(
-                self._job.id,
+                self._job,
                 stage=progress.stage,
                 fraction=progress.fraction,
                 note=progress.note,

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal, cast
 
-from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy import ColumnElement, Select, Update, func, select, update
 
 from core.database import UNFINISHED, Database, JobRow, LedgerRow
 from core.embedders.base import Charge, Prices
-from core.errors import BudgetExceeded
+from core.errors import BudgetExceeded, JobTaken
 from core.export import inert
 from core.models import Job, LedgerEntry, Spending
 
@@ -71,9 +71,10 @@ class Ledger:
         self._collection = collection
         self._model = model
         self._prices = prices
-        self._currency = currency
+        self.currency = currency
         self._segment_sec = segment_sec
         self._session = database.session
+        self._alone = database.alone
         # From the look at the budget to the row: two calls must not both be the last that fits.
         self._paying = threading.Lock()
 
@@ -99,15 +100,19 @@ class Ledger:
 
         Raises:
             BudgetExceeded: for a new charge that would pass a budget; nothing was written.
+            JobTaken: another server runs the job now; nothing was written.
         """
-        with self._paying:
+        with self._paying, self._alone("paying"):
             is_new = not (charge.void or charge.fruitless or self._has(charge.id))
             if is_new:
                 self._check_job(job, self.price_of(job.minutes), run_budget)
-                # An earlier task of this video failed, or there would be no new one.
-                self.drop(job.video_id)
             with self._session() as session:
+                job_row = session.get(JobRow, job.id, with_for_update=True)
+                if job_row is None or not job_row.server or job_row.attempts != job.attempts:
+                    raise JobTaken
                 if is_new:
+                    # An earlier task of this video failed, or there would be no new one.
+                    session.execute(self._dropped(job.video_id))
                     session.add(self._row_of(job, charge))
                 row = session.get(LedgerRow, charge.id)
                 if row is not None and charge.void:
@@ -115,9 +120,7 @@ class Ledger:
                 elif row is not None:
                     row.job_id, row.run, row.task_id = job.id, job.run, charge.task_id
                     row.resume = {} if charge.fruitless else dict(checkpoint)
-                job_row = session.get(JobRow, job.id)
-                if job_row is not None:
-                    job_row.checkpoint = dict(checkpoint)
+                job_row.checkpoint = dict(checkpoint)
 
     def _has(self, charge_id: str) -> bool:
         with self._session() as session:
@@ -174,16 +177,19 @@ class Ledger:
     def drop(self, video_id: str) -> None:
         """No result of this video is to be fetched again: it is gone, useless, or not wanted."""
         with self._session() as session:
-            session.execute(
-                update(LedgerRow)
-                .where(
-                    LedgerRow.collection == self._collection,
-                    LedgerRow.video_id == video_id,
-                    LedgerRow.segment_sec == self._segment_sec,
-                )
-                .values(resume={})
-                .execution_options(synchronize_session=False)
+            session.execute(self._dropped(video_id))
+
+    def _dropped(self, video_id: str) -> Update:
+        return (
+            update(LedgerRow)
+            .where(
+                LedgerRow.collection == self._collection,
+                LedgerRow.video_id == video_id,
+                LedgerRow.segment_sec == self._segment_sec,
             )
+            .values(resume={})
+            .execution_options(synchronize_session=False)
+        )
 
     def costs(self, job_ids: Sequence[str] | None = None) -> dict[str, float | None]:
         """What was paid for each job, None where that is unknown; jobs without a charge are left
@@ -259,7 +265,7 @@ class Ledger:
         with self._session() as session:
             jobs, of_known_length, minutes = session.execute(unpaid).one()
             return Spending(
-                currency=self._currency,
+                currency=self.currency,
                 month=session.scalar(_sum(_PAID, month)) or 0.0,
                 total=session.scalar(_sum(_PAID)) or 0.0,
                 saved=session.scalar(_sum(LedgerRow.saved.is_(True))) or 0.0,
@@ -297,7 +303,7 @@ class Ledger:
                     "" if entry.minutes is None else f"{entry.minutes:.3f}",
                     entry.calls,
                     "" if entry.price is None else f"{entry.price:.6f}",
-                    inert(self._currency),
+                    inert(self.currency),
                     entry.model,
                     entry.job_id,
                     inert(entry.task_id),
@@ -349,9 +355,7 @@ class Ledger:
 
     def _money(self, amount: float) -> str:
         # Text queries cost far less than the smallest coin.
-        return (
-            f"{amount:.2f} {self._currency}" if amount >= 0.01 else f"{amount:g} {self._currency}"
-        )
+        return f"{amount:.2f} {self.currency}" if amount >= 0.01 else f"{amount:g} {self.currency}"
 
     def _query_price(self, kind: Query, minutes: float | None) -> float | None:
         match kind:

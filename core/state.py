@@ -14,11 +14,24 @@ from fractions import Fraction
 from pathlib import PurePosixPath
 from typing import Literal
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy.orm import Session
 
-from core.database import UNFINISHED, Database, JobRow, PreferenceRow, ReturnedRow, VideoRow
+from core.database import (
+    UNFINISHED,
+    Database,
+    JobRow,
+    PreferenceRow,
+    ReturnedRow,
+    VideoRow,
+    upsert,
+)
+from core.errors import JobTaken
+from core.leases import Lease
 from core.media_store import Location, as_location
 from core.models import Job, Segment, Stage, Video
+
+_RUNNING = [stage for stage in UNFINISHED if stage != Stage.QUEUED.value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +56,16 @@ class NewJob:
 
 
 class State:
-    """The records of one collection. Every method is one transaction; threads may share it."""
+    """The records of one collection. Every method is one transaction; threads may share it.
+
+    A job that runs belongs to the server that has claimed it, until that ends it, puts it back or
+    lets its `lease` end. Whoever writes about a job that is no longer its own meets JobTaken.
+    """
 
     def __init__(self, database: Database, *, collection: str) -> None:
+        self.lease = Lease(database, collection=collection)
         self._collection = collection
+        self._alone = database.alone
         self._session = database.session
 
     # Videos
@@ -108,10 +127,11 @@ class State:
     def note_returned(self, video_ids: Iterable[str], at: datetime) -> None:
         with self._session() as session:
             for video_id in video_ids:
-                session.merge(
+                upsert(
+                    session,
                     ReturnedRow(
                         collection=self._collection, video_id=video_id, first_at=at.timestamp()
-                    )
+                    ),
                 )
 
     def begin_removal(self, video_id: str) -> None:
@@ -284,6 +304,8 @@ class State:
                 )
                 .order_by(JobRow.priority.desc(), JobRow.position)
                 .limit(1)
+                # Servers that ask at once each get another one.
+                .with_for_update(skip_locked=True)
                 .scalar_subquery()
             )
             # One statement: between a read and a write another worker would take the same job.
@@ -296,15 +318,46 @@ class State:
                     attempts=JobRow.attempts + 1,
                     started_at=time.time(),
                     stage_since=time.time(),
+                    server=self.lease.server,
+                    has_video=False,
                 )
                 .returning(JobRow)
                 .execution_options(synchronize_session=False)
             ).first()
             return None if row is None else _job(row)
 
+    def _own(self, session: Session, job: Job) -> JobRow:
+        """The row of a job that this server runs, in this attempt; nobody changes it meanwhile."""
+        row = session.get(JobRow, job.id, with_for_update=True)
+        if row is None or (row.server, row.attempts) != (self.lease.server, job.attempts):
+            raise JobTaken
+        return row
+
+    def hold_video(self, job: Job, at_work: Collection[str]) -> bool:
+        """Lets a running job work on its video, unless another one does; says whether it may.
+
+        `at_work` are the jobs that this server works on: it may have had to leave others.
+
+        Raises:
+            JobTaken: this server does not run the job any more.
+        """
+        others = and_(
+            JobRow.collection == self._collection,
+            JobRow.video_id == job.video_id,
+            JobRow.has_video,
+            JobRow.stage.in_(_RUNNING),
+            JobRow.id != job.id,
+            or_(JobRow.server != self.lease.server, JobRow.id.in_(at_work)),
+            self.lease.runs(),
+        )
+        with self._alone(f"video {job.video_id}"), self._session() as session:
+            row = self._own(session, job)
+            row.has_video = session.scalar(select(JobRow.id).where(others).limit(1)) is None
+            return row.has_video
+
     def update_job(
         self,
-        job_id: str,
+        job: Job,
         *,
         stage: Stage,
         fraction: float | None = None,
@@ -316,12 +369,14 @@ class State:
         hint: str = "",
         must_confirm: bool = False,
     ) -> None:
-        """Moves a job on. A missing row is no error: the job was forgotten meanwhile."""
+        """Moves a running job on.
+
+        Raises:
+            JobTaken: this server does not run it any more; nothing was written.
+        """
         now = time.time()
         with self._session() as session:
-            row = session.get(JobRow, job_id)
-            if row is None:
-                return
+            row = self._own(session, job)
             if row.stage != stage.value:
                 spent = now - (row.stage_since or now)
                 before = row.stage_seconds.get(row.stage, 0.0)
@@ -340,6 +395,8 @@ class State:
             if minutes is not None:
                 row.minutes = minutes
             row.finished_at = now if stage.finished else None
+            if stage.value not in _RUNNING:
+                row.server = ""
 
     def move_job(self, job_id: str, start: Collection[Stage], to: Stage) -> bool:
         """Moves a job on if its stage is one of `start`; says whether it was."""
@@ -429,20 +486,23 @@ class State:
         with self._session() as session:
             return [_job(row) for row in session.scalars(wanted)]
 
-    def requeue_unfinished(self) -> int:
-        """Puts every job that an earlier process left in mid-way back into the queue; says how
-        many there are to do."""
+    def requeue_left(self, at_work: Collection[str] = ()) -> int:
+        """Puts every job that was left in mid-way back into the queue: those of servers that are
+        not alive any more, and those of this one that it does not work on. Says how many."""
+        mine = JobRow.server == self.lease.server
         with self._session() as session:
-            rows = session.scalars(
-                select(JobRow).where(
-                    JobRow.collection == self._collection, JobRow.stage.in_(UNFINISHED)
+            left = session.scalars(
+                update(JobRow)
+                .where(
+                    JobRow.collection == self._collection,
+                    JobRow.stage.in_(_RUNNING),
+                    or_(~self.lease.runs(), and_(mine, JobRow.id.not_in(at_work))),
                 )
-            ).all()
-            for row in rows:
-                row.stage = Stage.QUEUED.value
-                row.fraction = None
-                row.note = ""
-            return len(rows)
+                .values(stage=Stage.QUEUED.value, fraction=None, note="", server="")
+                .returning(JobRow.id)
+                .execution_options(synchronize_session=False)
+            )
+            return len(left.all())
 
     def forget_job(self, job_id: str) -> None:
         with self._session() as session:
@@ -470,10 +530,9 @@ class State:
     def set_preference(self, name: str, value: str | None, *, shared: bool = False) -> None:
         collection = "" if shared else self._collection
         with self._session() as session:
-            row = session.get(PreferenceRow, (collection, name))
             if value is not None:
-                session.merge(PreferenceRow(collection=collection, name=name, value=value))
-            elif row is not None:
+                upsert(session, PreferenceRow(collection=collection, name=name, value=value))
+            elif (row := session.get(PreferenceRow, (collection, name))) is not None:
                 session.delete(row)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from core.database import Database, LedgerRow
 from core.embedders.base import Charge, Prices
-from core.errors import BudgetExceeded
+from core.errors import BudgetExceeded, JobTaken
 from core.ledger import Ledger
 from core.models import Job, Stage
 from core.state import NewJob, State
@@ -55,8 +55,14 @@ def ledger_of(
 
 def job_of(state: State, video_id: str = "v", *, minutes: float | None = 1.0) -> Job:
     """A job that was looked at: who it is, and how long."""
-    (job,) = state.add_jobs([NewJob(f"/{video_id}", video_id, minutes=minutes)])
-    return replace(job, video_id=video_id)
+    state.add_jobs([NewJob(f"/{video_id}", video_id, minutes=minutes)])
+    return replace(claimed(state), video_id=video_id)
+
+
+def claimed(state: State) -> Job:
+    job = state.claim_job()
+    assert job is not None
+    return job
 
 
 def pay(
@@ -79,12 +85,11 @@ def test_what_is_planned_are_the_jobs_still_to_come_that_are_not_paid_for(
     database: Database, state: State, ledger: Ledger
 ) -> None:
     assert ledger.spending().planned == 0.0
-    _waiting, _unknown, paid, failed = state.add_jobs(
-        [NewJob("/a", "a", minutes=4.0), NewJob("/b", "b")]
-        + [NewJob(f"/{name}", name, minutes=10.0) for name in "cd"]
-    )
+    state.add_jobs([NewJob(f"/{name}", name, minutes=10.0) for name in "cd"])
+    paid, failed = claimed(state), claimed(state)
+    state.add_jobs([NewJob("/a", "a", minutes=4.0), NewJob("/b", "b")])
     State(database, collection="another").add_jobs([NewJob("/e", "e", minutes=1000.0)])
-    state.update_job(failed.id, stage=Stage.FAILED)
+    state.update_job(failed, stage=Stage.FAILED)
     ledger.charge(paid, Charge("charge"), {}, run_budget=None)
     spending = ledger.spending()
     assert (spending.planned, spending.planned_unknown) == (2.0, 1)
@@ -207,6 +212,22 @@ def test_a_new_charge_takes_the_place_of_an_earlier_result(state: State, ledger:
     ledger.charge(job, Charge("second"), {"asked_at": "now"}, run_budget=None)
     ledger.charge(job, Charge("second", void=True), {}, run_budget=None)
     assert ledger.resumable("v") == {}
+
+
+def test_whoever_lost_a_job_to_another_server_pays_nothing_for_it_and_takes_nothing_back(
+    database: Database, state: State, ledger: Ledger
+) -> None:
+    lost = job_of(state)
+    other = State(database, collection="c")
+    # To this one the first has gone: no lease of it is on record.
+    other.requeue_left()
+    with pytest.raises(JobTaken):
+        ledger.charge(lost, Charge("mine"), {}, run_budget=None)
+    ledger.charge(claimed(other), Charge("charge"), {"asked_at": "now"}, run_budget=None)
+    with pytest.raises(JobTaken):
+        ledger.charge(lost, Charge("charge", void=True), {}, run_budget=None)
+    assert [entry.id for entry in ledger.entries()] == ["charge"]
+    assert state.checkpoint(lost.id) == {"asked_at": "now"}
 
 
 # Sums and months

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from core.database import Database
-from core.errors import ConfigurationError, SeekpointError, StoreUnavailable
+from core.errors import ConfigurationError, JobTaken, SeekpointError, StoreUnavailable
 from core.models import Job, Segment, Stage, Video
 from core.state import NewJob, State, StoredVideo
 
@@ -56,6 +56,17 @@ def one_job(state: State, source: str = "/v.mp4") -> Job:
     return job
 
 
+def claimed(state: State) -> Job:
+    job = state.claim_job()
+    assert job is not None
+    return job
+
+
+def one_running(state: State, source: str = "/v.mp4") -> Job:
+    one_job(state, source)
+    return claimed(state)
+
+
 # Videos
 
 
@@ -90,11 +101,12 @@ def test_a_file_is_in_use_by_a_video_of_any_collection_or_a_job_that_may_still_r
     other.put_video(stored("a", path=path))
     assert state.path_in_use(path)
     other.remove_video("a")
-    job = one_job(other, str(path))
+    job = one_running(other, str(path))
     assert state.path_in_use(path)
-    other.update_job(job.id, stage=Stage.FAILED)
+    other.update_job(job, stage=Stage.FAILED)
     assert state.path_in_use(path)  # it may be tried again
-    other.update_job(job.id, stage=Stage.READY)
+    other.move_job(job.id, {Stage.FAILED}, Stage.QUEUED)
+    other.update_job(claimed(other), stage=Stage.READY)
     assert not state.path_in_use(path)
 
 
@@ -119,35 +131,34 @@ def test_a_new_job_is_queued_and_a_claimed_one_has_begun(state: State) -> None:
         "cats",
         None,
     )
-    claimed = state.claim_job()
-    assert claimed is not None
-    assert (claimed.id, claimed.stage, claimed.attempts) == (job.id, Stage.PROBING, 1)
-    assert claimed.started_at is not None
-    assert claimed.started_at >= job.created_at
+    begun = claimed(state)
+    assert (begun.id, begun.stage, begun.attempts) == (job.id, Stage.PROBING, 1)
+    assert begun.started_at is not None
+    assert begun.started_at >= job.created_at
 
 
 def test_no_job_is_claimed_twice_by_workers_that_ask_at_once(state: State) -> None:
     jobs = state.add_jobs([NewJob(f"/{n}", str(n)) for n in range(40)])
 
     def claim_all(_: int) -> list[str]:
-        claimed = []
+        mine = []
         while job := state.claim_job():
-            claimed.append(job.id)
-        return claimed
+            mine.append(job.id)
+        return mine
 
     with ThreadPoolExecutor(4) as workers:
-        claimed = [id_ for ids in workers.map(claim_all, range(4)) for id_ in ids]
-    assert sorted(claimed) == sorted(job.id for job in jobs)
+        taken = [id_ for ids in workers.map(claim_all, range(4)) for id_ in ids]
+    assert sorted(taken) == sorted(job.id for job in jobs)
 
 
 def test_finishing_sets_the_time_and_going_on_takes_it_back(state: State) -> None:
-    job = one_job(state)
-    state.update_job(job.id, stage=Stage.FAILED, error="No.", hint="Try again.")
+    job = one_running(state)
+    state.update_job(job, stage=Stage.FAILED, error="No.", hint="Try again.")
     failed = state.job(job.id)
     assert failed is not None
     assert failed.finished_at is not None
     assert (failed.error, failed.hint) == ("No.", "Try again.")
-    state.update_job(job.id, stage=Stage.QUEUED)
+    state.move_job(job.id, {Stage.FAILED}, Stage.QUEUED)
     again = state.job(job.id)
     assert again is not None
     assert (again.finished_at, again.error, again.hint) == (None, "", "")
@@ -156,9 +167,9 @@ def test_finishing_sets_the_time_and_going_on_takes_it_back(state: State) -> Non
 def test_a_checkpoint_and_its_task_survive_progress_and_a_restart(
     state: State, reopened: State
 ) -> None:
-    job = one_job(state)
-    state.update_job(job.id, stage=Stage.WAITING, checkpoint={"task_id": "t-1", "asset": "a-1"})
-    state.update_job(job.id, stage=Stage.EMBEDDING, fraction=0.5)
+    job = one_running(state)
+    state.update_job(job, stage=Stage.WAITING, checkpoint={"task_id": "t-1", "asset": "a-1"})
+    state.update_job(job, stage=Stage.EMBEDDING, fraction=0.5)
     assert reopened.checkpoint(job.id) == {"task_id": "t-1", "asset": "a-1"}
     assert [(j.task_id, j.stage, j.fraction) for j in reopened.jobs()] == [
         ("t-1", Stage.EMBEDDING, 0.5)
@@ -168,41 +179,71 @@ def test_a_checkpoint_and_its_task_survive_progress_and_a_restart(
 def test_a_restart_puts_unfinished_jobs_back_and_leaves_finished_ones(
     state: State, reopened: State
 ) -> None:
-    running, waiting, ready, failed = state.add_jobs([NewJob("/v", "v")] * 4)
-    state.update_job(running.id, stage=Stage.EMBEDDING, fraction=0.5)
-    state.update_job(ready.id, stage=Stage.READY)
-    state.update_job(failed.id, stage=Stage.FAILED)
-    assert reopened.requeue_unfinished() == 2
+    state.add_jobs([NewJob("/v", "v")] * 4)
+    running, ready, failed = claimed(state), claimed(state), claimed(state)
+    state.update_job(running, stage=Stage.EMBEDDING, fraction=0.5)
+    state.update_job(ready, stage=Stage.READY)
+    state.update_job(failed, stage=Stage.FAILED)
+    assert reopened.requeue_left() == 1
     assert [job.stage for job in reopened.jobs()] == [
-        Stage.QUEUED,
         Stage.QUEUED,
         Stage.READY,
         Stage.FAILED,
+        Stage.QUEUED,
     ]
-    claimed = reopened.claim_job()
-    assert claimed is not None
-    assert (claimed.id, waiting.id != running.id) == (running.id, True)
+    assert claimed(reopened).id == running.id
+
+
+def test_a_job_that_was_taken_over_is_written_about_by_nobody_else(
+    state: State, reopened: State
+) -> None:
+    before = one_running(state)
+    reopened.requeue_left()
+    with pytest.raises(JobTaken):
+        state.update_job(before, stage=Stage.EMBEDDING)
+    now = claimed(reopened)
+    with pytest.raises(JobTaken):
+        state.update_job(before, stage=Stage.READY)
+    reopened.update_job(now, stage=Stage.EMBEDDING, checkpoint={"task_id": "t"})
+    # Not even by this server's own thread that had it in the attempt before.
+    reopened.requeue_left()
+    later = claimed(reopened)
+    with pytest.raises(JobTaken):
+        reopened.update_job(now, stage=Stage.FAILED, checkpoint={})
+    assert reopened.job(later.id) == replace(later, task_id="t")
+
+
+def test_of_the_jobs_of_one_video_one_at_a_time_has_it(state: State) -> None:
+    state.add_jobs([NewJob("/1", "1"), NewJob("/2", "2"), NewJob("/3", "3")])
+    first, second, other = (
+        replace(claimed(state), video_id=video_id) for video_id in ("a", "a", "b")
+    )
+    at_work = {first.id, second.id, other.id}
+    for job in (first, second, other):
+        state.update_job(job, stage=Stage.PROBING, video_id=job.video_id)
+    assert [state.hold_video(job, at_work) for job in (first, second, other)] == [True, False, True]
+    assert state.hold_video(first, at_work)
+    state.update_job(first, stage=Stage.FAILED)
+    assert state.hold_video(second, at_work)
 
 
 def test_unfinished_jobs_that_somebody_cancelled_are_known_after_a_restart(
     state: State, reopened: State
 ) -> None:
-    one, other = state.add_jobs([NewJob("/1", "1"), NewJob("/2", "2")])
-    state.claim_job()
+    state.add_jobs([NewJob("/1", "1"), NewJob("/2", "2")])
+    one = claimed(state)
     state.ask_to_cancel(one.id, "keep")
     assert [job.id for job in reopened.asked_to_end()] == [one.id]
-    state.update_job(one.id, stage=Stage.CANCELLED)
-    assert (reopened.asked_to_end(), reopened.requeue_unfinished()) == ([], 1)
-    assert [job.stage for job in state.jobs()] == [Stage.CANCELLED, Stage.QUEUED]
-    assert state.jobs({Stage.QUEUED})[0].id == other.id
+    assert reopened.asked_to_cancel(one.id) == "keep"
+    state.update_job(one, stage=Stage.CANCELLED)
+    assert (reopened.asked_to_end(), reopened.requeue_left()) == ([], 0)
 
 
 def test_the_higher_priority_is_claimed_first_and_one_put_first_before_all(state: State) -> None:
     low, last = state.add_jobs([NewJob("/1", "1"), NewJob("/2", "2")])
     (high,) = state.add_jobs([NewJob("/3", "3")], priority=5)
     state.put_first(last.id)
-    claimed = [state.claim_job() for _ in range(3)]
-    assert [job.id for job in claimed if job] == [last.id, high.id, low.id]
+    assert [claimed(state).id for _ in range(3)] == [last.id, high.id, low.id]
 
 
 def test_a_held_run_is_not_claimed_until_it_is_released(state: State) -> None:
@@ -218,10 +259,9 @@ def test_a_held_run_is_not_claimed_until_it_is_released(state: State) -> None:
 
 
 def test_the_seconds_of_each_stage_are_kept(state: State) -> None:
-    job = one_job(state)
-    state.claim_job()
+    job = one_running(state)
     for stage in (Stage.EMBEDDING, Stage.STORING, Stage.READY):
-        state.update_job(job.id, stage=stage)
+        state.update_job(job, stage=stage)
     done = state.job(job.id)
     assert done is not None
     assert list(done.stage_seconds) == ["probing", "embedding", "storing"]
@@ -230,13 +270,12 @@ def test_the_seconds_of_each_stage_are_kept(state: State) -> None:
 
 def test_the_batch_is_what_is_unfinished_and_what_finished_beside_it(state: State) -> None:
     assert state.batch() == (0, None)
-    old = one_job(state)
-    state.update_job(old.id, stage=Stage.READY)
+    old = one_running(state)
+    state.update_job(old, stage=Stage.READY)
     one, _two = state.add_jobs([NewJob("/1", "1"), NewJob("/2", "2")])
     assert state.batch() == (0, None)
-    begun = state.claim_job()
-    state.update_job(one.id, stage=Stage.READY)
-    assert begun is not None
+    begun = claimed(state)
+    state.update_job(begun, stage=Stage.READY)
     assert state.batch() == (1, begun.started_at)
     assert state.counts() == {Stage.READY: 2, Stage.QUEUED: 1}
     assert [job.id for job in state.jobs({Stage.READY}, limit=1)] == [old.id]
@@ -268,34 +307,11 @@ def test_a_shared_preference_holds_for_every_collection(database: Database, stat
     assert other.preference("budget") is None
 
 
-def test_records_of_an_earlier_version_get_the_columns_and_indexes_they_lack(url: str) -> None:
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as old:
-        old.execute(
-            "CREATE TABLE jobs (id VARCHAR PRIMARY KEY, collection VARCHAR, position INTEGER, "
-            "source VARCHAR, title VARCHAR, category VARCHAR, stage VARCHAR, fraction FLOAT, "
-            "attempts INTEGER, error VARCHAR, hint VARCHAR, video_id VARCHAR, checkpoint JSON, "
-            "created_at FLOAT, started_at FLOAT, finished_at FLOAT)"
-        )
-        old.execute(
-            "INSERT INTO jobs VALUES ('j', 'c', 1, '/v', 'v', '', 'queued', NULL, 0, '', '', '', "
-            "'{}', 1.0, NULL, NULL)"
-        )
-    old.close()
-    database = Database(url)
-    claimed = State(database, collection="c").claim_job()
-    database.close()
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as new:
-        names = {row[1] for row in new.execute("PRAGMA index_list(jobs)")}
-    new.close()
-    assert {"jobs_by_stage", "jobs_by_end"} <= names
-    assert claimed is not None
-    assert (claimed.id, claimed.held, claimed.stage_seconds) == ("j", "", {})
-
-
-def test_a_forgotten_job_is_gone_and_late_progress_of_it_is_ignored(state: State) -> None:
-    job = one_job(state)
+def test_a_forgotten_job_is_gone_and_late_progress_of_it_is_refused(state: State) -> None:
+    job = one_running(state)
     state.forget_job(job.id)
-    state.update_job(job.id, stage=Stage.READY)
+    with pytest.raises(JobTaken):
+        state.update_job(job, stage=Stage.READY)
     state.forget_job(job.id)
     assert (state.jobs(), state.job(job.id), state.checkpoint(job.id)) == ([], None, {})
 
@@ -305,7 +321,7 @@ def test_collections_do_not_see_each_other(database: Database, state: State) -> 
     job = one_job(state)
     other = State(database, collection="other")
     assert (other.videos(), other.jobs(), other.expected_rows()) == ([], [], 0)
-    assert (other.claim_job(), other.requeue_unfinished()) == (None, 0)
+    assert (other.claim_job(), other.requeue_left()) == (None, 0)
     other.put_video(stored("a", rows=7))
     other.remove_video("a")
     assert state.videos() == [stored("a")]
