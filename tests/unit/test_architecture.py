@@ -29,6 +29,7 @@ ONLY_IN = {
 # Imported here, but pinned by the package that brings them: another version would not fit it.
 BROUGHT_BY = {
     "starlette": "streamlit",
+    "uvicorn": "streamlit",
     "anyio": "starlette",
     "grpcio": "pymilvus",
     "pydantic": "twelvelabs",
@@ -176,9 +177,14 @@ def test_the_tree_in_the_docstring_holds_every_error_under_its_parent() -> None:
     assert drawn == real
 
 
+def listed_in(requirements: Path) -> set[str]:
+    lines = requirements.read_text(encoding="utf-8").splitlines()
+    return {re.split(r"[\[<>=~! ;#]", line)[0].lower() for line in lines} - {""}
+
+
 def test_requirements_list_exactly_what_is_imported(project: Path) -> None:
-    lines = (project / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    listed = {re.split(r"[\[<>=~! ;#]", line)[0].lower() for line in lines} - {""}
+    listed = listed_in(project / "requirements.txt")
+    for_servers = listed_in(project / "requirements-server.txt")
     of_module = packages_distributions()
     # What made the built-in embedder's data files needs tools that the app never does.
     at_run_time = [path for path in sources(project) if "local_data" not in path.parts]
@@ -188,7 +194,7 @@ def test_requirements_list_exactly_what_is_imported(project: Path) -> None:
     # pymilvus opens a file only when milvus-lite is installed beside it, and OpenTimelineIO writes
     # cut lists only with the adapter for them.
     beside = {"milvus-lite", "otio-cmx3600-adapter"}
-    assert listed == (used - BROUGHT_BY.keys()) | beside
+    assert listed == (used - BROUGHT_BY.keys() - for_servers) | beside
 
 
 @pytest.mark.parametrize(("package", "bringer"), BROUGHT_BY.items())
