@@ -28,6 +28,7 @@ from core.errors import (
 )
 from core.explorer import Explorer
 from core.library import Library, open_library
+from core.model_change import ChangePlan, ChangeProgress, KnownModel, ModelChange
 from core.models import (
     Calibration,
     Capabilities,
@@ -73,6 +74,8 @@ __all__ = [
     "BudgetExceeded",
     "Calibration",
     "Capabilities",
+    "ChangePlan",
+    "ChangeProgress",
     "Charge",
     "Cluster",
     "CollectionMismatch",
@@ -97,11 +100,13 @@ __all__ = [
     "Hit",
     "Job",
     "JobCancelled",
+    "KnownModel",
     "LedgerEntry",
     "Library",
     "Limits",
     "MediaError",
     "MediaUnreachable",
+    "ModelChange",
     "Moment",
     "Outlier",
     "Overview",

@@ -35,6 +35,7 @@ from core.intake import Intake, default_title, normal_source, valid_text
 from core.lock import DataDirLock
 from core.media_store import Location, StoredFile, as_location, open_media_store
 from core.metrics import Metrics, Status, spread
+from core.model_change import AnsweringModel, KnownModel, ModelChange, still_adding
 from core.models import (
     Calibration,
     Capabilities,
@@ -87,14 +88,16 @@ class Library:
 
     def __init__(self, settings: Settings) -> None:
         self.metrics = Metrics()
-        self.settings = settings
+        given = settings
         with ExitStack() as opened:
             opened.callback(DataDirLock(settings.data_dir).release)
             # Half-finished downloads of a process that died.
             shutil.rmtree(settings.data_dir / "tmp", ignore_errors=True)
-            self.embedder: Embedder = create_embedder(settings.embedder, settings)
             database = Database(settings.database_url)
             opened.callback(database.close)
+            self._answering = AnsweringModel(given, database)
+            self.settings = settings = self._answering.settings
+            self.embedder: Embedder = self._answering.embedder
             own = open_collection(settings, self.embedder, database, opened)
             collection = own.name
             self._store, self._state, self._shelf = own.store, own.state, own.shelf
@@ -102,7 +105,9 @@ class Library:
             self.uploads = Uploads(settings.data_dir, self._state, open_media_store(settings))
             self._copies = self.uploads.copies
             self._finish_removals()
-            self.warning = self._compare_row_counts()
+            self.warning = " ".join(
+                filter(None, (self._answering.warning, self._compare_row_counts()))
+            )
             self._intake = Intake(
                 settings, self.embedder, self._shelf, self._ledger, self.uploads.copies
             )
@@ -159,6 +164,18 @@ class Library:
                 intake=self._intake,
             )
             opened.callback(self._queue.close)
+            # The way to the model that the settings name; None when it is the one that answers.
+            self.model_change: ModelChange | None = None
+            if not self._answering.as_configured:
+                self.model_change = ModelChange(
+                    given,
+                    answering=self._answering,
+                    old=own,
+                    new=open_collection(given, self._answering.configured, database, opened),
+                    uploads=self.uploads,
+                    may_change=self._is_at_rest,
+                )
+                opened.callback(self.model_change.close)
             self._database = database
             self._others = _Others()
             opened.callback(self._others.close)
@@ -232,6 +249,33 @@ class Library:
     def version(self) -> int:
         """Grows whenever a video is added, renamed or removed: results cached before are stale."""
         return self._shelf.version
+
+    # Models
+
+    @property
+    def superseded(self) -> bool:
+        """Whether another model answers since this library was opened: open it again. Also takes
+        a change of the model a step further, so ask now and then."""
+        if self.model_change is not None:
+            self.model_change.advance()
+        return self._answering.superseded
+
+    def known_models(self) -> list[KnownModel]:
+        """The other models that have embedded videos here and can be asked with these settings."""
+        return self._answering.known()
+
+    def answer_with(self, model: KnownModel) -> None:
+        """Lets another model answer, from the next opening on. Nothing is embedded, nothing lost.
+
+        Raises:
+            ConfigurationError: videos are still on their way into the library as it is.
+        """
+        if not self._is_at_rest():
+            raise still_adding()
+        self._answering.change_to(model.collection)
+
+    def _is_at_rest(self) -> bool:
+        return not self._state.jobs({stage for stage in Stage if not stage.finished}, limit=1)
 
     # In
 
@@ -398,6 +442,8 @@ class Library:
         chosen = "" if amount is None else str(amount)
         self._state.set_preference(MONTH_BUDGET, chosen, shared=True)
         self._queue.set_month_budget(amount)
+        if self.model_change is not None:
+            self.model_change.set_month_budget(amount)
 
     def raise_run_budget(self, run: str, amount: float | None) -> None:
         """Another budget for the jobs of a run, None for no limit; lets them go on."""
@@ -417,6 +463,8 @@ class Library:
             if stored is None:
                 return
             self._state.begin_removal(video_id)
+            if self.model_change is not None:
+                self.model_change.remove(video_id)
             self._clear_away(stored)
             self._shelf.remove(video_id)
             self.explorer.forget()

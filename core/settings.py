@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -81,6 +81,19 @@ class Settings:
         object.__setattr__(
             self, "database_url", self.database_url or _sqlite_url(data_dir / "seekpoint.db")
         )
+
+    def with_other_models(self) -> Iterator[Settings]:
+        """The same with every embedder and model that these can use, also the present ones. Prices
+        stay."""
+        yield replace(self, embedder="local")
+        for model in MODELS if self.twelvelabs_api_key else ():
+            for dimension in DIMENSIONS[model]:
+                yield replace(
+                    self,
+                    embedder="twelvelabs",
+                    twelvelabs_model=model,
+                    twelvelabs_dimension=dimension,
+                )
 
     @classmethod
     def from_env(

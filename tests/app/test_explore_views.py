@@ -421,6 +421,9 @@ def test_the_same_question_is_compared_by_two_models(
         monkeypatch.setenv("TWELVELABS_BASE_URL", service.url)
         monkeypatch.setenv("TWELVELABS_API_KEY", "right")
         with served(data, monkeypatch, EMBEDDER="twelvelabs") as library:
+            assert library.model_change is not None
+            library.model_change.finish()
+        with served(data, monkeypatch, EMBEDDER="twelvelabs") as library:
             library.add([film_of(tmp_path / "New.mp4", CLIPS[:2])], titles=["New"])
             assert [job.error for job in library.wait(timeout=60)] == [""]
             app = compare(library, explore(library, "side-by-side"), "a red wall", "a red wall")

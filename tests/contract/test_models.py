@@ -38,6 +38,9 @@ def library(settings: Settings, silent: Path, long_video: Path) -> Iterator[Libr
         assert local.other_models() == ()
         add(local, silent)
     with open_library(settings) as opened:
+        assert opened.model_change is not None
+        opened.model_change.finish()
+    with open_library(settings) as opened:
         add(opened, silent, long_video)
         yield opened
 
