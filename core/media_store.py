@@ -70,6 +70,9 @@ def open_media_store(settings: Settings) -> MediaStore:
         from fsspec.core import url_to_fs
 
         filesystem, root = url_to_fs(url)
+        password = urlsplit(url).password
+        if password and password in root:  # it would be in every location
+            raise ValueError("addresses of this kind have no password")
         return _RemoteMediaStore(filesystem, root, own)
     except Exception as error:  # each kind of store refuses an address in its own way
         # The address itself may hold a password.
@@ -194,11 +197,12 @@ class _RemoteMediaStore(MediaStore):
     def find(self, content_id: str, size: int) -> Location | None:
         folder = f"{self._root}/{content_id}"
         with _translated("This file"):
-            self._files.invalidate_cache()  # another server may have put it there
             try:
                 entries = self._files.ls(folder, detail=True)
             except FileNotFoundError:
                 return None
+            # Kept, it would hide what other servers bring and take away.
+            self._files.invalidate_cache()
         for entry in entries:
             if entry["type"] == "file" and entry["size"] == size:
                 return self.location(content_id, PurePosixPath(entry["name"]).name)
@@ -208,7 +212,6 @@ class _RemoteMediaStore(MediaStore):
         path, size = self._path(location), file.stat().st_size
         with _translated(_name(location)):
             self._files.put_file(str(file), path)
-            self._files.invalidate_cache()
             if self._files.info(path)["size"] != size:
                 raise OSError("not all of it arrived")
 

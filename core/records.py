@@ -38,6 +38,8 @@ Score = Annotated[float, Field(ge=-1000, le=1000)]
 Rank = Annotated[int, Field(ge=1, le=2**31)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 ChangeRecipe = Callable[[Recipe], Recipe]
+# On the web, on a disk, or a copy in a media store, each kind of which has addresses of its own.
+_VIDEO_URL = r"^(https?://|file:|[a-z0-9+.-]+://.+/[0-9a-f]{32}/[^/]+$)"
 
 
 class Record(BaseModel):
@@ -70,7 +72,7 @@ class SearchRecord(Record):
 class VideoRecord(Record):
     id: str
     title: str
-    video_url: Annotated[str, Field(pattern=r"^(https?://|file:)")]
+    video_url: Annotated[str, Field(pattern=_VIDEO_URL)]
     category: str
     duration: Seconds | None
     width: Count | None

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import Library
+from core.media_store import Location
 
 Picture = NDArray[np.uint8]  # (height, width, 3), RGB
 SAMPLE_RATE = 48_000
@@ -84,7 +85,7 @@ def _write_tone(output: av.container.OutputContainer, stream: av.AudioStream, se
     output.mux(stream.encode(None))
 
 
-def uploaded(library: Library, name: str, content: bytes) -> Path:
+def uploaded(library: Library, name: str, content: bytes) -> Location:
     """The library's own copy of a file that came in under `name`."""
     upload = library.uploads.begin(name, len(content))
     library.uploads.append(upload.id, 0, content)
