@@ -1,5 +1,8 @@
 """Reading from the web on a user's word: only public addresses, only media, never without limits.
 
+Everything the server itself fetches goes through here, except what the service's SDK asks of the
+service.
+
 A name is looked up once, every address it has is checked, and the connection goes to the address
 that was checked: a name that changes its mind between check and use gains nothing. Each redirect
 is checked the same way.
@@ -18,13 +21,15 @@ import re
 import socket
 import ssl
 import tempfile
+import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import httpx
 
@@ -32,7 +37,11 @@ from core.errors import MediaError, MediaUnreachable
 from core.media import is_text
 
 MAX_REDIRECTS = 5
+# Of one wait for the next bytes. Who sends a byte now and then is stopped by the limits below.
 _TIMEOUT = httpx.Timeout(20.0, connect=10.0)
+_HEAD_SEC = 30.0
+_BODY_SEC, _BODY_BYTES_PER_SEC = 30.0, 16_000
+_OPEN_SEC = 600.0
 # Sizes and ranges are those of the file itself, so nothing may be compressed on the way.
 _HEADERS = {"accept-encoding": "identity", "user-agent": "Seekpoint"}
 _HOST = re.compile(r"[\w.:-]+")
@@ -84,6 +93,9 @@ _OTHER_CONTENT = {
 }
 _PRIVATE_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home", "localdomain")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# What Python calls global is more than that: old kinds of local addresses, and some for protocols.
+_ROUTED_IPV6 = ipaddress.ip_network("2000::/3")
+_FOR_PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")
 
 
 class NoRangeSupport(MediaUnreachable):
@@ -185,6 +197,7 @@ class RemoteFile(io.RawIOBase, BinaryIO):
         self._url = check_url(url, allow_private=allow_private)
         self._position = 0
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._until = time.monotonic() + _OPEN_SEC
         self.size = 0
         try:
             self._block(0)
@@ -236,6 +249,8 @@ class RemoteFile(io.RawIOBase, BinaryIO):
         return self._blocks[index]
 
     def _request(self, start: int) -> bytes:
+        if time.monotonic() > self._until:
+            raise _too_slow(httpx.URL(self._url).host)
         wanted = {"range": f"bytes={start}-{start + _BLOCK - 1}"}
         with (
             _plain_errors(self._url),
@@ -243,7 +258,7 @@ class RemoteFile(io.RawIOBase, BinaryIO):
         ):
             _refuse_failure(response)
             if response.status_code != httpx.codes.PARTIAL_CONTENT:
-                _refuse_other_content(next(response.iter_bytes(_SNIFFED), b""), response)
+                _refuse_other_content(next(response.iter_raw(_SNIFFED), b""), response)
                 raise NoRangeSupport(
                     f"{response.url.host} only hands out whole files.",
                     "Download the video and add the file.",
@@ -267,25 +282,41 @@ class _CheckedTransport(httpx.BaseTransport):
     def __init__(self, allow_private: bool) -> None:
         self._allow_private = allow_private
         self._routes: dict[tuple[str, int], tuple[str, httpx.HTTPTransport]] = {}
+        self._socket: socket.socket | None = None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         check_url(str(request.url), allow_private=self._allow_private)
         host = request.url.raw_host.decode("ascii")
         address, transport = self._route(host, request.url.port or _default_port(request.url))
         # The Host header was set from the name; TLS asks for, and checks, the name as well.
-        return transport.handle_request(
-            httpx.Request(
-                request.method,
-                request.url.copy_with(host=address),
-                headers=request.headers,
-                stream=request.stream,
-                extensions={**request.extensions, "sni_hostname": host},
-            )
+        checked = httpx.Request(
+            request.method,
+            request.url.copy_with(host=address),
+            headers=request.headers,
+            stream=request.stream,
+            extensions={**request.extensions, "sni_hostname": host, "trace": self._note_socket},
         )
+        late = threading.Timer(_HEAD_SEC, self._hang_up)
+        late.daemon = True
+        late.start()
+        try:
+            return transport.handle_request(checked)
+        finally:
+            late.cancel()
 
     def close(self) -> None:
         for _, transport in self._routes.values():
             transport.close()
+
+    def _note_socket(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            self._socket = info["return_value"].get_extra_info("socket")
+
+    def _hang_up(self) -> None:
+        """Ends a wait for the head of an answer, whatever still trickles in."""
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def _route(self, host: str, port: int) -> tuple[str, httpx.HTTPTransport]:
         if (host, port) not in self._routes:
@@ -347,7 +378,7 @@ def _written_whole(dest: Path) -> Iterator[BinaryIO]:
 
 def _body(response: httpx.Response, max_bytes: int, start: int = 0) -> Iterator[bytes]:
     """The content in chunks; `start` is its place in the file, whose beginning is judged."""
-    chunks = response.iter_bytes(_CHUNK)
+    chunks = _chunks(response)
     first = next(chunks, b"")
     if start == 0:
         _refuse_other_content(first, response)
@@ -357,6 +388,23 @@ def _body(response: httpx.Response, max_bytes: int, start: int = 0) -> Iterator[
         if done > max_bytes:
             raise _too_large(response.url.host, max_bytes)
         yield chunk
+
+
+def _chunks(response: httpx.Response) -> Iterator[bytes]:
+    """The content in larger pieces as it comes, for as long as it comes fast enough."""
+    began, received, chunk = time.monotonic(), 0, bytearray()
+    # As sent: a few bytes that a server compressed could grow to any size.
+    for piece in response.iter_raw():
+        received += len(piece)
+        chunk += piece
+        seconds = time.monotonic() - began
+        if seconds > _BODY_SEC and received < seconds * _BODY_BYTES_PER_SEC:
+            raise _too_slow(response.url.host)
+        if len(chunk) >= _CHUNK:
+            yield bytes(chunk)
+            chunk.clear()
+    if chunk:
+        yield bytes(chunk)
 
 
 @contextmanager
@@ -482,7 +530,8 @@ def _is_public(address: str) -> bool:
         inner = _embedded_ipv4(parsed)
         if inner is not None:
             return _is_public(str(inner))
-    return parsed.is_global and not parsed.is_multicast
+        return parsed.is_global and parsed in _ROUTED_IPV6
+    return parsed.is_global and not parsed.is_multicast and parsed not in _FOR_PROTOCOLS
 
 
 def _embedded_ipv4(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
@@ -520,6 +569,12 @@ def _a_page(response: httpx.Response) -> MediaError:
 
 def _empty(host: str) -> MediaError:
     return MediaError(f"The file at {host} is empty.", "Check the address.")
+
+
+def _too_slow(host: str) -> MediaUnreachable:
+    return MediaUnreachable(
+        f"{host} sends too slowly.", "Try again later, or download the video and add the file."
+    )
 
 
 def _too_large(host: str, max_bytes: int) -> MediaError:
