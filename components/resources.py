@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from components.access import Policy, Visitor, login_is_set_up
 from components.links import Links, secret_of
@@ -20,8 +21,14 @@ logger = logging.getLogger(__name__)
 def settings() -> Settings:
     """The settings of this process. Raises ConfigurationError, which is not cached."""
     read = Settings.from_env()
-    configure_logging(read)
+    configure_logging(read, whose=page_drawn)
     return read
+
+
+def page_drawn() -> dict[str, str]:
+    """Whose page this thread is drawing, as the log names it; empty where it draws none."""
+    drawing = get_script_run_ctx(suppress_warning=True)
+    return {} if drawing is None else {"session": drawing.session_id[:8]}
 
 
 @st.cache_resource(show_spinner=False, on_release=Library.close)

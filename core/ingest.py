@@ -34,7 +34,9 @@ from core.errors import (
 )
 from core.intake import Intake, Source, default_title
 from core.ledger import Ledger
+from core.log import working_on
 from core.media_store import Location
+from core.metrics import Metrics
 from core.models import EmbeddedSegment, Job, Segment, Stage, Vector, Video
 from core.settings import Settings
 from core.shelf import Shelf
@@ -84,6 +86,7 @@ class IngestQueue:
         uploads: Uploads,
         ledger: Ledger,
         intake: Intake,
+        metrics: Metrics,
         former: Shelf | None = None,
     ) -> None:
         """Videos that `former` has too keep the day they were added there."""
@@ -97,6 +100,7 @@ class IngestQueue:
         self._copies = uploads.copies
         self._ledger = ledger
         self._intake = intake
+        self._metrics = metrics
         # Only what a user asked for outlives the process: a new one may have another key or budget.
         asked_for = state.preference(_PAUSED_BY_USER) is not None
         self.paused: Pause | None = Pause("user") if asked_for else None
@@ -267,7 +271,8 @@ class IngestQueue:
     def _work(self) -> None:
         while (job := self._next_job()) is not None:
             try:
-                self._run(job)
+                with working_on(job=job.id):
+                    self._run(job)
             except JobTaken:
                 logger.warning("job %s is left: it is not this server's any more", job.id)
             except SeekpointError:
@@ -327,6 +332,7 @@ class IngestQueue:
 
     def _end_unfinished(self, job: Job, error: SeekpointError) -> None:
         """What becomes of a job, and of the queue, that met an error."""
+        self._metrics.failed(error)
         match error:
             case BudgetExceeded(scope="month", price=price):
                 self._put_back(job, Pause("budget", error.message, error.hint, price))

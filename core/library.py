@@ -162,6 +162,7 @@ class Library:
                 uploads=self.uploads,
                 ledger=self._ledger,
                 intake=self._intake,
+                metrics=self.metrics,
             )
             opened.callback(self._queue.close)
             # The way to the model that the settings name; None when it is the one that answers.
@@ -174,6 +175,7 @@ class Library:
                     new=open_collection(given, self._answering.configured, database, opened),
                     uploads=self.uploads,
                     may_change=self._is_at_rest,
+                    metrics=self.metrics,
                 )
                 opened.callback(self.model_change.close)
             self._database = database

@@ -21,6 +21,7 @@ from core.embedders.base import Embedder
 from core.errors import ConfigurationError, SeekpointError
 from core.ingest import IngestQueue
 from core.intake import Intake
+from core.metrics import Metrics
 from core.models import Job, Stage
 from core.settings import Settings
 from core.state import NewJob, State, StoredVideo
@@ -165,6 +166,7 @@ class ModelChange:
         new: Collection,
         uploads: Uploads,
         may_change: Callable[[], bool],
+        metrics: Metrics,
     ) -> None:
         self._answering = answering
         self._old = old
@@ -181,6 +183,7 @@ class ModelChange:
             uploads=uploads,
             ledger=new.ledger,
             intake=Intake(settings, new.embedder, new.shelf, new.ledger, uploads.copies),
+            metrics=metrics,
             former=old.shelf,
         )
         sources = {job.source for job in new.state.jobs({*_UNFINISHED, Stage.FAILED})}

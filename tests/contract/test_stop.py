@@ -74,7 +74,7 @@ def test_it_ends_at_once_and_job_and_upload_go_on_where_they_were(tmp_path: Path
             data_dir=tmp_path / "app" / "data",
         )
         with open_library(settings) as library:
-            library.add([video])
+            (job,) = library.add([video])
         with running_app(tmp_path / "app", **environment) as app:
             headers = {"Upload-Token": Links(secret_of(settings)).upload_token()}
             upload_id, sending = begin_upload(app, headers, film)
@@ -87,6 +87,8 @@ def test_it_ends_at_once_and_job_and_upload_go_on_where_they_were(tmp_path: Path
             app.process.wait(timeout=WAIT_SEC)
             film.let_go()
             sending.join(WAIT_SEC)
+        log = (settings.data_dir / "logs" / "seekpoint.log").read_text(encoding="utf-8")
+        assert f" core.ingest job={job.id}: " in log
 
         service.task_seconds = 0
         with open_library(settings) as library:

@@ -267,6 +267,11 @@ def test_metrics_tell_what_was_done(ask: Ask, library: Library) -> None:
     assert samples["process_resident_memory_bytes",] > 1e6
 
 
+def test_a_job_that_fails_is_counted(library: Library) -> None:
+    library.wait(library.add(["/there/is/no/such.mp4"]), timeout=60)
+    assert library.metrics.errors()["MediaError"] == 1
+
+
 def test_metrics_say_what_to_install(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "components.exposition", raising=False)
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
