@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -71,6 +71,7 @@ _STATUS_JOBS = 200
 _FEW_JOBS = 500  # databases take only so many values in one question
 _RUNNING = {stage for stage in Stage if not stage.finished} - {Stage.QUEUED}
 _UNREACHABLE_FOR_SEC = 300.0
+_HALF_DOWNLOADS_SEC = 24 * 3600.0
 
 
 def open_library(settings: Settings) -> Library:
@@ -90,9 +91,9 @@ class Library:
         self.metrics = Metrics()
         given = settings
         with ExitStack() as opened:
-            opened.callback(DataDirLock(settings.data_dir).release)
-            # Half-finished downloads of a process that died.
-            shutil.rmtree(settings.data_dir / "tmp", ignore_errors=True)
+            lock = DataDirLock(settings.data_dir, shared=settings.on_servers)
+            opened.callback(lock.release)
+            _drop_half_downloads(settings)
             database = Database(settings.database_url)
             opened.callback(database.close)
             self._answering = AnsweringModel(given, database)
@@ -757,6 +758,15 @@ class _Others:
     def close(self) -> None:
         with self._lock:
             self._opened.close()
+
+
+def _drop_half_downloads(settings: Settings) -> None:
+    """What processes that died were about to read; in a folder that is shared others may read it."""
+    old_sec = _HALF_DOWNLOADS_SEC if settings.on_servers else 0.0
+    for path in (settings.data_dir / "tmp").glob("*"):
+        with suppress(FileNotFoundError):  # somebody has just read it
+            if path.stat().st_mtime <= time.time() - old_sec:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _as_line(source: str | Path | SourceLine) -> SourceLine:

@@ -1,4 +1,4 @@
-"""One process per data directory."""
+"""One process per data directory, or several when all that must not be shared lies elsewhere."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from core.errors import ConfigurationError, StoreLocked
 class DataDirLock:
     """Held from creation to `release`; the system frees it when the process dies, however it dies.
 
+    Those that hold it as `shared` hold it together.
+
     Raises:
         StoreLocked: another process holds it.
         ConfigurationError: the directory cannot be written.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, shared: bool = False) -> None:
         path = data_dir / "seekpoint.lock"
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
             with ExitStack() as opened:
                 self._file = opened.enter_context(path.open("a+", errors="replace"))
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+                fcntl.flock(self._file, kind | fcntl.LOCK_NB)
                 self._file.truncate(0)
                 self._file.write(str(os.getpid()))
                 self._file.flush()

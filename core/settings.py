@@ -82,6 +82,11 @@ class Settings:
             self, "database_url", self.database_url or _sqlite_url(data_dir / "seekpoint.db")
         )
 
+    @property
+    def on_servers(self) -> bool:
+        """Whether vectors and records both lie on servers, so that several apps may share them."""
+        return "://" in self.milvus_uri and not self.database_url.startswith("sqlite")
+
     def with_other_models(self) -> Iterator[Settings]:
         """The same with every embedder and model that these can use, also the present ones. Prices
         stay."""
