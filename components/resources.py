@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -15,6 +16,8 @@ from core import Filters, Library, Recipe, SeekpointError, Settings, Video, open
 from core.log import configure_logging
 
 logger = logging.getLogger(__name__)
+
+_reopening = threading.Lock()
 
 
 @st.cache_resource(show_spinner=False)
@@ -32,10 +35,20 @@ def page_drawn() -> dict[str, str]:
 
 
 @st.cache_resource(show_spinner=False, on_release=Library.close)
-def library() -> Library:
-    """The open library of this process. Raises what `open_library` raises; a failure is tried
-    again on the next call."""
+def _library() -> Library:
     return open_library(settings())
+
+
+def library() -> Library:
+    """The open library of this process, opened anew when another model answers. Raises what
+    `open_library` raises; a failure is tried again on the next call."""
+    opened = _library()
+    if opened.superseded:
+        with _reopening:
+            # Another visitor may have opened it anew meanwhile.
+            if _library() is opened:
+                _library.clear()
+    return _library()
 
 
 @st.cache_resource(show_spinner=False)
@@ -79,4 +92,4 @@ def warm() -> None:
 
 def close() -> None:
     """Closes the library if it is open."""
-    library.clear()
+    _library.clear()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _ANSWERS = "answering_collection"
 _BEGUN = "model_change_begun"
+_LOOK_AGAIN_SEC = 1.0
 _UNFINISHED = {stage for stage in Stage if not stage.finished}
 
 
@@ -84,6 +86,8 @@ class AnsweringModel:
         self.settings, self.embedder = self._choose(settings, self.configured)
         # None on an empty library: whatever the settings name is then the one.
         self._kept = self._state.preference(_ANSWERS, shared=True)
+        self._superseded = False
+        self._look_again = 0.0
 
     @property
     def collection(self) -> str:
@@ -104,9 +108,10 @@ class AnsweringModel:
             return settings, configured
         found = self._find(kept)
         if found is None:
+            videos = "1 video here was" if there[kept] == 1 else f"{there[kept]:,} videos here were"
             self.warning = (
-                f"{there[kept]:,} videos here were embedded by a model that these settings cannot "
-                f"use ({kept}), so they are not shown. Set its key or its name to see them again."
+                f"{videos} embedded by a model that these settings cannot use ({kept}), and cannot "
+                "be shown with this one. Set the key of that model to have them back."
             )
             return settings, configured
         return found
@@ -135,9 +140,12 @@ class AnsweringModel:
 
     @property
     def superseded(self) -> bool:
-        """Whether another model was chosen since, here or on another server."""
-        kept = self._state.preference(_ANSWERS, shared=True)
-        return kept is not None and kept not in (self._kept, self.collection)
+        """Whether another model was chosen since: here, or about a second ago on another server."""
+        if not self._superseded and time.monotonic() >= self._look_again:
+            kept = self._state.preference(_ANSWERS, shared=True)
+            self._superseded = kept is not None and kept not in (self._kept, self.collection)
+            self._look_again = time.monotonic() + _LOOK_AGAIN_SEC
+        return self._superseded
 
     def change_to(self, collection: str) -> None:
         """Lets another collection answer from the next opening on. What people have kept goes
@@ -151,6 +159,7 @@ class AnsweringModel:
                     .values(collection=collection)
                 )
         self._state.set_preference(_ANSWERS, collection, shared=True)
+        self._superseded = True
         logger.info("%s answers from now on, instead of %s", collection, self.collection)
 
 

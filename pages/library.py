@@ -10,6 +10,7 @@ from components.feedback import opened_library
 from components.format import clock, count
 from components.job_list import job_list
 from components.labels import names_for_readers
+from components.model_change import model_change
 from components.spending import spending
 from components.video_list import video_list
 
@@ -17,6 +18,8 @@ library = opened_library()
 names_for_readers()
 add_videos(library, resources.links())
 job_list(library)
+if resources.may("model_change"):
+    model_change(library)
 spending(library)
 
 videos = library.videos()
