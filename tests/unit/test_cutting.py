@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import resource
 import threading
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from tests.counted_film import (
     frame_times,
     make_counted_film,
 )
+from tests.workers import workers_of
 
 FRAMES = 420
 KEY_EVERY = 250  # frames: hardly any clip begins with one that can be copied
@@ -266,12 +268,15 @@ def test_an_earlier_file_of_that_name_stays_until_the_new_one_is_complete(
 @contextmanager
 def disk_with(number_of_bytes: int) -> Iterator[None]:
     """No file may grow beyond this, as on a disk that is nearly full."""
+    writers = [os.getpid(), *workers_of(os.getpid())]
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (number_of_bytes, limits[1]))
+    for writer in writers:
+        resource.prlimit(writer, resource.RLIMIT_FSIZE, (number_of_bytes, limits[1]))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        for writer in writers:
+            resource.prlimit(writer, resource.RLIMIT_FSIZE, limits)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.2, 0.5, 0.99])

@@ -183,12 +183,6 @@ def test_what_is_no_video_is_refused_by_name(tmp_path: Path, content: bytes, mes
         media.probe(path)
 
 
-def test_a_playlist_in_disguise_opens_nothing_else(clock: Path) -> None:
-    playlist = f"#EXTM3U\n#EXTINF:4,\n{clock}\n#EXT-X-ENDLIST\n".encode()
-    with pytest.raises(MediaError):
-        media.probe(io.BytesIO(playlist))
-
-
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="^gone.mp4 does not exist"):
         media.probe(tmp_path / "gone.mp4")
