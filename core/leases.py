@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, delete, func, or_, select
 
 from core.database import Database, JobRow, ServerRow, upsert
 
-LEASE_SEC = 30.0
+# Seven looks of a server at the others: it has to be very busy, or gone, to miss them all.
+LEASE_SEC = 15.0
 
 
 class Lease:
