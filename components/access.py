@@ -43,7 +43,7 @@ class Role(IntEnum):
 # By their names in the library. What stands in no list, and so what is new, is for administrators.
 _VIEWERS_MAY = """
     settings embedder capabilities collection version warning superseded
-    videos segments media_path media_file poster frame heat
+    videos segments media_file poster frame heat
     search fold why calibrate other_models model
     findings export load cut_clips
     queue jobs job
@@ -92,7 +92,7 @@ class Visitor:
 
     @property
     def who(self) -> Who:
-        return Who(self.user, str(self.role) if self.user and self.role else "")
+        return Who(self.user, str(self.role) if self.user else "")
 
     def may(self, action: str) -> bool:
         return self.role >= role_for(action)

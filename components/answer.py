@@ -28,7 +28,7 @@ from components.query_state import (
 )
 from components.recipe_chips import literal, part_name
 from components.results_grid import GridEvent, next_event, results_grid
-from components.selection import keep, select, selected, selection_bar
+from components.selection import keep, kept, select, selected, selection_bar
 from components.verdict import not_in_the_archive, what_was_searched
 from core import (
     Calibration,
@@ -108,7 +108,6 @@ def show_moments(library: Library, answer: Answer) -> None:
     if cut is not None and result.moments[0].rank > cut.after:
         st.caption(f"All moments of this page are below the cut: {cut.reason}.")
         cut = None
-    in_basket = library.basket.ids()
     exported = library.basket.exported([finding.id for finding in findings])
     knows_scores = bool(result.recipe.parts) and result.model == library.embedder.model
     results_grid(
@@ -122,7 +121,7 @@ def show_moments(library: Library, answer: Answer) -> None:
         cut=cut,
         heat_url=resources.heat_links(result.recipe, result.filters) if knows_scores else None,
         selected=[_card_of(finding) for finding in selected(answer.name)],
-        kept=[_card_of(finding) for finding in findings if finding.id in in_basket],
+        kept=kept(library, findings),
         exported=[_card_of(finding) for finding in findings if finding.id in exported],
         layout=asked().layout,
         grouped=asked().grouped,

@@ -116,13 +116,14 @@ def _head(library: Library, items: Sequence[Finding]) -> None:
             ):
                 st.rerun()  # the whole page, which closes the dialog
             export_menu(library, items, what="All of the basket", key="basket_export")
-            st.button(
-                "Clear",
-                key="basket_clear",
-                icon=":material/delete_sweep:",
-                type="tertiary",
-                on_click=_ask_to_clear,
-            )
+            if resources.may("basket.remove"):
+                st.button(
+                    "Clear",
+                    key="basket_clear",
+                    icon=":material/delete_sweep:",
+                    type="tertiary",
+                    on_click=_ask_to_clear,
+                )
     if st.session_state.get(_CLEARING):
         with st.container(border=True, key="basket_question"):
             st.markdown("Take everything out of the basket, with its notes and tags?")
@@ -163,6 +164,9 @@ def _row(library: Library, item: Finding, tags: Sequence[str]) -> None:
         with st.container(gap="xxsmall", width="stretch"):
             st.text(video.title or "Untitled video")
             st.caption(_facts(item))
+            if not resources.may("basket.note"):
+                st.text(" ".join(filter(None, (item.note, *item.tags))))
+                return
             with st.container(horizontal=True, gap="small"):
                 st.text_input(
                     "Note",

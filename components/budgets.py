@@ -8,11 +8,14 @@ from collections.abc import Callable
 import streamlit as st
 
 from components.feedback import errors_shown
+from components.resources import may
 from core import Library, Stage
 
 
 def month_budget(library: Library, *, key: str) -> None:
-    """A popover that sets the budget of every month, or takes it away."""
+    """A popover that sets the budget of every month, or takes it away; for those who may."""
+    if not may("set_month_budget"):
+        return
     budget = library.spending().month_budget
     label = "Set a month's budget" if budget is None else "Change the month's budget"
     with st.popover(label, icon=":material/savings:"):
@@ -26,7 +29,9 @@ def month_budget(library: Library, *, key: str) -> None:
 
 
 def run_budget(library: Library, run: str) -> None:
-    """A popover that raises what the jobs of one run may cost together."""
+    """A popover that raises what the jobs of one run may cost together; for those who may."""
+    if not may("raise_run_budget"):
+        return
     per_minute = library.embedder.prices.per_minute
     jobs = library.jobs(run=run)
     charged = sum(job.cost or 0.0 for job in jobs)

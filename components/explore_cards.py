@@ -15,7 +15,7 @@ from components.feedback import show_error
 from components.format import clock, count
 from components.query_state import hand_over, last_asked
 from components.results_grid import GridEvent, next_event, results_grid
-from components.selection import keep
+from components.selection import keep, kept
 from core import Filters, Finding, Library, Moment, Part, SearchResult, SeekpointError
 
 _PER_PAGE = 12
@@ -73,7 +73,6 @@ def cards(
     of_recipe = result.recipe, result.filters
     knows_scores = scored and scores is None and result.model == library.embedder.model
     findings = library.findings(result)
-    in_basket = library.basket.ids()
     exported = library.basket.exported([finding.id for finding in findings])
     results_grid(
         moments[(page - 1) * _PER_PAGE : page * _PER_PAGE],
@@ -81,7 +80,7 @@ def cards(
         why=why,
         top_score=max(moment.score for moment in moments),
         heat_url=resources.heat_links(*of_recipe) if knows_scores else None,
-        kept=[_card_of(finding) for finding in findings if finding.id in in_basket],
+        kept=kept(library, findings),
         exported=[_card_of(finding) for finding in findings if finding.id in exported],
         scored=scored,
         play=play,
@@ -130,7 +129,9 @@ def ways_on(library: Library, result: SearchResult, *, name: str) -> None:
             else "There is no search yet to make less like these",
         ):
             hand_over(library, _with(question, alike, UNLIKE_WEIGHT))
-        if st.button("Add to basket", key=f"explore_keep_{name}", icon=":material/bookmark:"):
+        if resources.may("basket.add") and st.button(
+            "Add to basket", key=f"explore_keep_{name}", icon=":material/bookmark:"
+        ):
             keep(library, findings)
         export_menu(library, findings, what=what_is_shown(result), key=f"explore_export_{name}")
 

@@ -9,6 +9,7 @@ from components.explore_cards import answer_of, cards, ways_on
 from components.explore_selection import pick_cluster
 from components.feedback import errors_shown, show_error
 from components.format import count, price
+from components.resources import may
 from core import Cluster, Library, Overview, SeekpointError
 
 TREND_OF = "explore_trend_of"
@@ -29,7 +30,8 @@ _UNUSUAL = 0.25
 def show_clusters(library: Library, option: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         _number()
-        _vocabulary(library)
+        if may("explorer.set_vocabulary"):
+            _vocabulary(library)
     overview = overview_shown(library, option)
     if overview is None or not overview.clusters:
         return

@@ -10,6 +10,7 @@ from components import job_row
 from components.budgets import month_budget, run_budget
 from components.feedback import errors_shown
 from components.format import count, time_left
+from components.resources import may
 from core import Job, Library, QueueState, Stage
 
 _REFRESH_SEC = 1.0
@@ -124,8 +125,14 @@ def _queue(library: Library, *, polling: bool, version: int) -> None:
 def _totals(library: Library, state: QueueState) -> None:
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
         st.progress(state.fraction, text=queue_words(state))
-        if not state.paused and st.button(
-            "Pause", icon=":material/pause:", help="What is running finishes; nothing new begins."
+        if (
+            not state.paused
+            and may("pause")
+            and st.button(
+                "Pause",
+                icon=":material/pause:",
+                help="What is running finishes; nothing new begins.",
+            )
         ):
             with errors_shown():
                 library.pause()
@@ -144,7 +151,7 @@ def _paused(library: Library, state: QueueState) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             if state.paused == "budget":
                 month_budget(library, key="queue_month_budget")  # more of it goes on by itself
-            elif st.button("Go on", type="primary", icon=":material/play_arrow:"):
+            elif may("resume") and st.button("Go on", type="primary", icon=":material/play_arrow:"):
                 with errors_shown():
                     library.resume()
                 st.rerun()
@@ -219,6 +226,8 @@ def _held(jobs: Sequence[Job]) -> dict[str, list[Job]]:
 def _for_all(library: Library, state: QueueState, stages: frozenset[Stage]) -> None:
     over = frozenset(stage for stage in stages if stage.finished)
     failed = state.counts.get(Stage.FAILED, 0) if Stage.FAILED in stages else 0
+    if not may("retry_failed"):
+        return
     with st.container(horizontal=True):
         if failed > 1 and st.button("Try all failed again", icon=":material/refresh:"):
             with errors_shown():

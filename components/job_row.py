@@ -10,6 +10,7 @@ import streamlit as st
 from components.feedback import errors_shown
 from components.format import length, price, time_left, time_taken
 from components.labels import named
+from components.resources import may
 from core import Job, Library, Stage
 
 _WORDS = {
@@ -60,6 +61,8 @@ def _unfinished(library: Library, job: Job) -> None:
                 st.caption(_waiting(job))
             else:
                 st.progress(overall_fraction(job), text=_under_way(job))
+        if not may("cancel"):
+            return
         if job.stage is Stage.QUEUED and not job.held:
             _action("Do next", "vertical_align_top", library.prioritise, job)
         _cancel(library, job)
@@ -80,9 +83,10 @@ def _finished(library: Library, job: Job) -> None:
         with st.container(gap="xxsmall"):
             st.text(job.title)
             st.caption(_outcome(library, job))
-        if job.stage is not Stage.READY:
+        if may("retry") and job.stage is not Stage.READY:
             _again(library, job)
-        _action("Dismiss", "close", library.forget, job)
+        if may("forget"):
+            _action("Dismiss", "close", library.forget, job)
     for line in (job.error, job.hint):
         if line:
             st.text(line)

@@ -62,6 +62,12 @@ def visitor() -> Visitor:
     return policy().visitor(st.user.to_dict())
 
 
+def may(action: str) -> bool:
+    """Whether whoever this page is drawn for may do what the library calls so, as in
+    `searches.rename`. What they may not do is not drawn, and refused all the same."""
+    return visitor().may(action)
+
+
 @st.cache_resource(show_spinner=False)
 def links_of_nobody() -> Links:
     """Signs and reads the addresses of media; `of` says for whom."""

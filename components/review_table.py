@@ -10,6 +10,7 @@ import streamlit as st
 
 from components.feedback import errors_shown
 from components.format import clock, count, length, price, size
+from components.resources import may
 from core import Library, SourceEstimate
 from core.intake import default_title
 from core.review import Review
@@ -166,6 +167,7 @@ def _budget(library: Library, key: str) -> float | None:
     budget = st.number_input(
         f"Stop this run at, in {currency}",
         min_value=0.0,
+        max_value=None if may("raise_run_budget") else library.settings.budget_per_run,
         value=library.settings.budget_per_run,
         step=1.0,
         format="%.2f",

@@ -14,6 +14,7 @@ from components.evidence import open_evidence
 from components.format import count
 from components.query_state import asked, begin
 from components.recipe_chips import filter_chips, literal, recipe_name
+from components.resources import may
 from core import Library, Recipe, RecipeError
 from core.searches import SavedSearch
 
@@ -30,8 +31,9 @@ def searches_button(library: Library) -> None:
 
 @st.dialog("Searches", width="large")
 def _searches(library: Library) -> None:
-    _save_this(library)
-    _undo(library)
+    if may("searches.rename"):
+        _save_this(library)
+        _undo(library)
     kept, made = library.searches.named(), library.searches.history()
     if kept:
         _list(library, "Kept", kept)
@@ -94,6 +96,8 @@ def _row(library: Library, heading: str, search: SavedSearch) -> None:
             ):
                 st.rerun()  # the whole page, which closes the dialog
             st.caption(_facts(library, search))
+        if not may("searches.rename"):
+            return
         with st.popover(
             f"Rename {shown}",
             icon=":material/edit:",

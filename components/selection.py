@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Sequence
 import streamlit as st
 
 from components.format import count
+from components.resources import may
 from core import Cut, Finding, Library, SeekpointError
 
 logger = logging.getLogger(__name__)
@@ -41,13 +42,14 @@ def selection_bar(
     above = [f for f in shown if cut is None or f.moment.rank <= cut.after]
     if ticked:
         st.text(f"{count(len(ticked), 'moment')} selected", width="content")
-        st.button(
-            "Add to basket",
-            key="search_selection_keep",
-            icon=":material/bookmark:",
-            on_click=keep,
-            args=(library, ticked),
-        )
+        if may("basket.add"):
+            st.button(
+                "Add to basket",
+                key="search_selection_keep",
+                icon=":material/bookmark:",
+                on_click=keep,
+                args=(library, ticked),
+            )
         st.button(
             "Clear",
             key="search_selection_clear",
@@ -65,6 +67,14 @@ def selection_bar(
             on_click=select,
             args=(answer, [*ticked, *above], shown),
         )
+
+
+def kept(library: Library, findings: Sequence[Finding]) -> list[str] | None:
+    """The cards, by their best segments, of those in the basket; None offers no basket."""
+    if not may("basket.add"):
+        return None
+    ids = library.basket.ids()
+    return [finding.moment.best.segment.id for finding in findings if finding.id in ids]
 
 
 def keep(library: Library, findings: Sequence[Finding]) -> None:

@@ -11,6 +11,7 @@ from components.feedback import errors_shown
 from components.format import clock, count
 from components.labels import named
 from components.links import Links
+from components.resources import may
 from core import Library, Video
 
 _PER_PAGE = 20
@@ -61,7 +62,7 @@ def _row(library: Library, links: Links, video: Video) -> None:
                 st.caption(_facts(video), width="content")
                 if video.category:
                     st.text(video.category)
-        if st.button(
+        if may("remove") and st.button(
             named("Remove", video.title),
             key=f"remove-{video.id}",
             icon=":material/delete:",

@@ -42,8 +42,7 @@ _MOST_REMEMBERED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Whoever acts: the address they logged in with and their role there. Both are empty without
-    login, the role alone for somebody who has none."""
+    """Whoever acts: the address they logged in with, and their role. Both are empty without login."""
 
     user: str = ""
     role: str = ""

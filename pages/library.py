@@ -16,11 +16,13 @@ from components.video_list import video_list
 
 library = opened_library()
 names_for_readers()
-add_videos(library, resources.links())
+if resources.may("add"):
+    add_videos(library, resources.links())
 job_list(library)
 if resources.may("model_change"):
     model_change(library)
-spending(library)
+if resources.may("spending"):
+    spending(library)
 
 videos = library.videos()
 if videos:
@@ -29,4 +31,8 @@ if videos:
     st.caption(f"{count(len(videos), 'video')}, {clock(seconds)} in all")
     video_list(library, resources.links())
 elif not library.queue().active:
-    st.markdown("No videos yet. Add an address or a file above, or load the samples on Search.")
+    st.markdown(
+        "No videos yet. Add an address or a file above, or load the samples on Search."
+        if resources.may("add")
+        else "No videos yet."
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 import samples
+from components import resources
 from components.answer import show_answer, take_events
 from components.basket import ShownBasket, basket_button, show_basket
 from components.browser import browser
@@ -41,6 +42,9 @@ def _empty_library(library: Library) -> None:
             "Add videos, describe a moment in your own words, and play it from the second it starts.",
             text_alignment="center",
         )
+        if not resources.may("add"):
+            st.markdown("There are no videos yet.", text_alignment="center")
+            return
         if library.capabilities.remote:
             minutes = samples.minutes()
             st.caption(

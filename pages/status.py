@@ -6,6 +6,7 @@ import streamlit as st
 
 import samples
 from components import resources
+from components.audit_log import audit_log
 from components.feedback import opened_library
 from components.format import clock
 from components.status_operation import facts, operation
@@ -43,6 +44,17 @@ def _twelve_labs(library: Library) -> None:
     )
 
 
+def _access() -> None:
+    st.subheader("Access")
+    policy, visitor = resources.policy(), resources.visitor()
+    if policy.login:
+        facts({"Logged in as": visitor.user, "Role": str(visitor.role)})
+        return
+    where = f"on {policy.open_on}" if policy.open_on else "to this machine only"
+    st.markdown("There is no login: whoever reaches this server may do everything.")
+    facts({"Listens": where})
+
+
 library = opened_library()
 _counts(library)
 
@@ -58,9 +70,12 @@ facts(
         "Matches in": ", ".join(capabilities.options),
     }
 )
-_twelve_labs(library)
-if resources.visitor().may("status"):
+if resources.may("status"):
+    _twelve_labs(library)
     operation(library)
+_access()
+if resources.may("audit"):
+    audit_log(library)
 
 with st.expander("Credits of the sample library"):
     for sample in samples.sample_sources():
