@@ -19,7 +19,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -70,8 +70,10 @@ class Uploads:
         self._lock = threading.Lock()
         self._free = threading.Condition()
         self._busy: set[str] = set()
+        # Listed before the notes are read: what another server begins meanwhile is no stray.
+        there = list(self._arriving.glob("*.*"))
         self._known = {upload.id: upload for upload in self._on_disk()}
-        self._drop_strays()
+        self._drop_strays(there)
         self._drop_stale()
 
     def begin(self, name: str, size: int) -> Upload:
@@ -218,9 +220,9 @@ class Uploads:
                 self._busy.discard(name)
                 self._free.notify_all()
 
-    def _drop_strays(self) -> None:
+    def _drop_strays(self, there: Sequence[Path]) -> None:
         """Drops what a process that died left without the other half."""
-        for path in self._arriving.glob("*.*"):
+        for path in there:
             if path.stem not in self._known:
                 with suppress(OSError):
                     path.unlink()
