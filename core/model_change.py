@@ -259,6 +259,10 @@ class ModelChange:
                 self._queue.cancel(job.id)
             self._asked.clear()
 
+    def wait(self, timeout: float | None = None) -> None:
+        """Blocks until what was begun has finished, is held up, or `timeout` seconds are over."""
+        self._queue.wait(None, timeout)
+
     def pause(self) -> None:
         self._queue.pause()
 
