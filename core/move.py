@@ -316,9 +316,7 @@ def _number_on(table: Table, session: Session) -> None:
     column = table.autoincrement_column
     if column is not None and session.get_bind().dialect.name == "postgresql":
         sequence = func.pg_get_serial_sequence(table.name, column.name)
-        session.execute(
-            select(func.setval(sequence, func.coalesce(func.max(column), 0) + 1, False))
-        )
+        session.execute(select(func.setval(sequence, func.max(column))))
 
 
 def _what_is_left(settings: Settings, to: str, to_database: str) -> list[str]:
