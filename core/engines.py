@@ -59,11 +59,8 @@ class Server:
         self._port = urlsplit(uri).port
         self._encrypted = urlsplit(uri).scheme.lower() == "https"
         self.where = f"the Milvus server {self._host or uri}"
-        if ca_file and not self._encrypted:
-            raise ConfigurationError(
-                "MILVUS_CA_FILE is set, but MILVUS_URI does not begin with https://.",
-                "Begin it with https://, or leave MILVUS_CA_FILE empty.",
-            )
+        if ca_file:
+            self._check_authority(ca_file)
 
     def label(self, _label: str) -> dict[str, Any]:
         return {}
@@ -77,6 +74,20 @@ class Server:
                 self._check_certificate()
                 raise
         return self.client
+
+    def _check_authority(self, file: Path) -> None:
+        if not self._encrypted:
+            raise ConfigurationError(
+                "MILVUS_CA_FILE is set, but MILVUS_URI does not begin with https://.",
+                "Begin it with https://, or leave MILVUS_CA_FILE empty.",
+            )
+        try:
+            ssl.create_default_context(cafile=file)
+        except OSError as error:
+            raise ConfigurationError(
+                f"MILVUS_CA_FILE is {str(file)!r}, which holds no certificate.",
+                "Set it to the certificate of an authority, as a PEM file.",
+            ) from error
 
     def _connect(self) -> Any:
         trusted = {"server_pem_path": str(self._ca_file)} if self._ca_file else {}
@@ -112,8 +123,8 @@ class Server:
         """Says when it was the certificate; pymilvus says only that it could not connect."""
         if not self._encrypted:
             return
+        context = ssl.create_default_context(cafile=self._ca_file)
         try:
-            context = ssl.create_default_context(cafile=self._ca_file)
             with self._reach() as plain:
                 context.wrap_socket(plain, server_hostname=self._host).close()
         except ssl.SSLCertVerificationError as error:
@@ -129,6 +140,12 @@ class Server:
 
     def flush(self, client: Any, collection: str) -> None:
         """Nothing: a server flushes by itself, and asking for it takes seconds."""
+
+    def finish_delete(self, client: Any, collection: str) -> None:
+        """Waits until the rows are gone: else a search would find them for a moment longer."""
+        # A server says when it stored a row, which later reads wait for, but not when it deleted
+        # one. This waits for everything that was asked of it before.
+        client.get(collection, ids=["-"], timeout=READ_SEC, consistency_level="Strong")
 
     def check_room(self, size: int) -> None:
         """Nothing: the server's disk is not ours to see."""
@@ -186,6 +203,8 @@ class LiteFile:
     def flush(self, client: Any, collection: str) -> None:
         # A row that is not flushed costs a search as much as 75 that are.
         client.flush(collection, timeout=LOAD_SEC)
+
+    finish_delete = flush
 
     def check_room(self, size: int) -> None:
         """Refuses a write of `size` bytes of vectors that the disk could not hold."""

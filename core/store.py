@@ -287,7 +287,7 @@ class VectorStore:
         with self._writing("delete segments") as client:
             for batch in _batches(safe, _WRITE_ROWS):
                 client.delete(self.collection, ids=list(batch), timeout=WRITE_SEC)
-            self._connection.flush(client, self.collection)
+            self._connection.finish_delete(client, self.collection)
         logger.info("Deleted up to %d segments from %s", len(safe), self.collection)
 
     # copying
@@ -367,6 +367,9 @@ class VectorStore:
     def ids(self) -> set[str]:
         """The id of every row."""
         found: set[str] = set()
+        # An iterator does not wait for what this process has just stored; a count does, and what
+        # it has waited for is there from then on.
+        self.count()
         with self._reading("list the rows") as client:
             pages = client.query_iterator(
                 self.collection,
@@ -374,7 +377,6 @@ class VectorStore:
                 filter="",
                 output_fields=["id"],
                 timeout=READ_SEC,
-                consistency_level="Session",
             )
             while page := pages.next():
                 found.update(row["id"] for row in page)

@@ -117,6 +117,23 @@ def test_a_row_is_found_as_soon_as_it_is_stored(store_uri: str) -> None:
             assert store.search(vector, filters=only, limit=1)[0].segment == stored
 
 
+def test_what_one_store_stores_another_of_the_same_process_finds_at_once(store_uri: str) -> None:
+    with open_store(store_uri) as one, open_store(store_uri) as other:
+        assert other.count() == 0
+        for number, option in enumerate(BOTH):
+            (stored,) = one.upsert(
+                f"v{number}", "", ADDED_AT, embedded(f"v{number}", 1, options=(option,))
+            )
+            assert other.count() == number + 1
+            assert other.segments([stored.id]) == [stored]
+            assert stored.id in other.ids()
+            only = Filters(options=(option,))
+            (found,) = other.search(vector_of("q"), filters=only, limit=5)
+            assert found.segment == stored
+        one.delete([stored.id])
+        assert other.count() == 1
+
+
 def test_searches_during_writes_see_every_acknowledged_row(store_uri: str) -> None:
     acknowledged: list[str] = []
     with open_store(store_uri) as store:
