@@ -41,6 +41,7 @@ def running_milvus(folder: Path) -> Iterator[str]:
 
 
 def _run_until_the_parent_ends(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     server = MilvusServer(MilvusServerConfig(data_dir=str(folder)))
     # It looks for free ports and lets go of them before it takes them: one start at a time.
     with (Path(tempfile.gettempdir()) / "milvus-start.lock").open("w") as lock:
