@@ -100,7 +100,7 @@ def started_app(
     finally:
         process.terminate()
         process.wait(timeout=60)
-        sys.stdout.write(output.read_text())
+        sys.stderr.write(output.read_text())
 
 
 def _free_port() -> int:
