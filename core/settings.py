@@ -35,7 +35,8 @@ class Settings:
     twelvelabs_model: str = "marengo3.5"
     twelvelabs_dimension: int = 512
     data_dir: Path = Path("data")
-    milvus_uri: str = ""
+    # May have a login in it, as other addresses may.
+    milvus_uri: str = field(default="", repr=False)
     milvus_token: str = field(default="", repr=False)
     milvus_database: str = ""
     # The certificate authority of a server with one of its own.
