@@ -12,15 +12,13 @@ from core import fetch, media
 from core.embedders.base import Embedder
 from core.errors import MediaError, MediaUnreachable, SeekpointError
 from core.ledger import Ledger
-from core.media_store import Location, MediaStore, as_location
+from core.media_store import CONTENT_ID_LENGTH, Location, MediaStore, as_location
 from core.models import MediaInfo, SourceEstimate, SourceLine
 from core.settings import Settings
 from core.shelf import Shelf
 from core.state import StoredVideo
 
 logger = logging.getLogger(__name__)
-
-_ID_LENGTH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +69,12 @@ def default_title(source: str) -> str:
 
 def video_id_of_url(url: str) -> str:
     """The id of a remote video: a hash of its canonical address."""
-    return hashlib.sha256(fetch.canonical_url(url).encode()).hexdigest()[:_ID_LENGTH]
+    return hashlib.sha256(fetch.canonical_url(url).encode()).hexdigest()[:CONTENT_ID_LENGTH]
 
 
 def video_id_of_content(sha256: str) -> str:
     """The id of a local video: from the hash of its content, so another name changes nothing."""
-    return sha256[:_ID_LENGTH]
+    return sha256[:CONTENT_ID_LENGTH]
 
 
 class Intake:

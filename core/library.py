@@ -33,7 +33,7 @@ from core.forecast import batch_fraction, batch_remaining_sec, pace, remaining_s
 from core.ingest import IngestQueue
 from core.intake import Intake, default_title, normal_source, valid_text
 from core.lock import DataDirLock
-from core.media_store import Location, StoredFile, as_location, open_media_store
+from core.media_store import Location, MediaStore, StoredFile, as_location, open_media_store
 from core.metrics import Metrics, Status, spread
 from core.model_change import AnsweringModel, KnownModel, ModelChange, still_adding
 from core.models import (
@@ -112,7 +112,12 @@ class Library:
             self._intake = Intake(
                 settings, self.embedder, self._shelf, self._ledger, self.uploads.copies
             )
-            self.searches = Searches(database, settings.data_dir, collection=collection)
+            self.searches = Searches(
+                database,
+                settings.data_dir,
+                collection=collection,
+                shared=_media_of_searches(settings),
+            )
             self.searches.drop_unused_media()
             self.audit = Audit(database)
             self.basket = Basket(
@@ -758,6 +763,13 @@ class _Others:
     def close(self) -> None:
         with self._lock:
             self._opened.close()
+
+
+def _media_of_searches(settings: Settings) -> MediaStore | None:
+    """Where other servers find what searches ask with; None where all is in the data folder."""
+    if not settings.media_url:
+        return None
+    return open_media_store(replace(settings, media_url=f"{settings.media_url}/searches"))
 
 
 def _drop_half_downloads(settings: Settings) -> None:

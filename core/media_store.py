@@ -29,7 +29,10 @@ logger = logging.getLogger(__name__)
 
 Location = Path | str
 
-_CONTENT_ID = re.compile(r"[0-9a-f]{32}")
+# The first characters of the SHA-256 of a content, in hexadecimal, are its id.
+CONTENT_ID_LENGTH = 32
+
+_CONTENT_ID = re.compile(rf"[0-9a-f]{{{CONTENT_ID_LENGTH}}}")
 _ON_THE_WEB = re.compile("https?://", re.IGNORECASE)
 # A demuxer reads here and there: a few blocks are kept, and none is larger than a poster is worth.
 _BLOCK_BYTES = 1 << 20

@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from sqlalchemy import ColumnElement, delete, select
 
 from core.database import BasketRow, Database, SearchRow
 from core.errors import MediaError, RecipeError
+from core.media_store import CONTENT_ID_LENGTH, Location, MediaStore
 from core.models import Filters
 from core.recipe import Part, Recipe
 
@@ -44,33 +46,56 @@ class SavedSearch:
 class Searches:
     """The searches of one collection. Safe to share between threads.
 
-    The id of a search is a digest of what it asks, so the same search has one id and one row.
+    The id of a search is a digest of what it asks, so the same search has one id and one row. The
+    media it asks with are in `data_dir`, and in `shared`, from where other servers have them.
     """
 
-    def __init__(self, database: Database, data_dir: Path, *, collection: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        data_dir: Path,
+        *,
+        collection: str,
+        shared: MediaStore | None = None,
+    ) -> None:
         self._session = database.session
         self._collection = collection
         self._media = data_dir / "searches"
+        self._shared = shared
+        self._nowhere: set[str] = set()
 
     def keep_media(self, content: bytes, suffix: str) -> Path:
         """Keeps a picture or a clip that a search asks with; the same content is kept once.
 
         Raises:
-            MediaError: when the disk refuses it.
+            MediaError: when the disk, or the media store, refuses it.
         """
         path = self._media / f"{hashlib.sha256(content).hexdigest()}{suffix.lower()[:8]}"
         try:
             if not path.exists():
-                self._media.mkdir(parents=True, exist_ok=True)
-                draft = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
-                draft.write_bytes(content)
-                draft.replace(path)
+                # First for the others: what is here is taken to be there too.
+                if self._shared is not None:
+                    with self._draft(path, content) as draft:
+                        self._shared.put(draft, _shared_location(self._shared, path))
+                with self._draft(path, content) as draft:
+                    draft.replace(path)
         except OSError as error:
             raise MediaError(
                 f"The file could not be kept: {error.strerror}.",
                 "Free some space on the server's disk, then try again.",
             ) from error
         return path
+
+    @contextmanager
+    def _draft(self, path: Path, content: bytes) -> Iterator[Path]:
+        """A file beside `path`, to be moved into its place."""
+        self._media.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
+        draft.write_bytes(content)
+        try:
+            yield draft
+        finally:
+            draft.unlink(missing_ok=True)
 
     def keep(self, recipe: Recipe, filters: Filters) -> str:
         """Notes a search as the newest of the history; returns its id.
@@ -143,6 +168,15 @@ class Searches:
             old = path.stat().st_mtime < time.time() - _SPARE_SEC
             if old and path.name not in wanted:
                 path.unlink(missing_ok=True)
+                self._drop_shared(path)
+
+    def _drop_shared(self, path: Path) -> None:
+        if self._shared is None:
+            return
+        try:
+            self._shared.delete(_shared_location(self._shared, path))
+        except (OSError, MediaError) as error:
+            logger.warning("%s stays in the media store: %s", path.name, error)
 
     def _all(self, *which: ColumnElement[bool]) -> Iterator[SavedSearch]:
         with self._session() as session:
@@ -220,7 +254,28 @@ class Searches:
         source = part.source
         if isinstance(source, Path) and not source.is_absolute():
             source = self._media / source.name
+            self._fetch(source)
         return replace(part, source=source)
+
+    def _fetch(self, path: Path) -> None:
+        """Brings here what another server keeps; where that fails, whoever reads it says so."""
+        if self._shared is None or path.exists() or path.name in self._nowhere:
+            return
+        kept, temporary = _shared_location(self._shared, path), self._media.parent / "tmp"
+        try:
+            with (
+                self._shared.on_disk(kept, temporary, lambda _: None) as copy,
+                self._draft(path, copy.read_bytes()) as draft,
+            ):
+                draft.replace(path)
+        except (OSError, MediaError) as error:
+            # Asked for once: a list of searches would ask with every look at it.
+            self._nowhere.add(path.name)
+            logger.info("%s cannot be had from the media store: %s", path.name, error)
+
+
+def _shared_location(shared: MediaStore, path: Path) -> Location:
+    return shared.location(path.stem[:CONTENT_ID_LENGTH], path.name)
 
 
 def with_sources(recipe: Recipe, change: Callable[[Part], Part]) -> Recipe:

@@ -25,14 +25,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from core.errors import MediaError, UploadError
-from core.media_store import Location, MediaStore
+from core.media_store import CONTENT_ID_LENGTH, Location, MediaStore
 from core.state import State
 
 logger = logging.getLogger(__name__)
 
 MAX_UPLOAD_BYTES = 4 * 1024**3
 _STALE_SEC = 24 * 3600
-_ID_LENGTH = 32
 _NAME_BYTES = 120
 _NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f/\\:\ud800-\udfff]")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -155,7 +154,7 @@ class Uploads:
                     "Go on from what is here.",
                     reason="offset",
                 )
-            content_id = _digest(self._part(upload))[:_ID_LENGTH]
+            content_id = _digest(self._part(upload))[:CONTENT_ID_LENGTH]
             with self._alone_with(content_id):
                 return self._bring(upload, content_id)
 

@@ -10,6 +10,7 @@ import pytest
 
 from core.database import Database
 from core.errors import MediaError
+from core.media_store import MediaStore
 from core.models import Filters
 from core.recipe import Part, Recipe
 from core.searches import HISTORY, Searches
@@ -141,3 +142,36 @@ def test_a_record_that_cannot_be_read_is_left_out_of_the_history(
             "UPDATE searches SET recipe = 'nonsense' WHERE id != ?", (red,)
         )
     assert [search.id for search in searches.history()] == [red]
+
+
+def test_what_a_search_asks_with_is_had_from_the_media_store_by_another_server(
+    database: Database, tmp_path: Path
+) -> None:
+    def server(name: str) -> Searches:
+        return Searches(database, tmp_path / name, collection="c", shared=MediaStore(shared))
+
+    shared = tmp_path / "shared"
+    kept = server("first").keep(Recipe((Part.image(b"picture"),)), Filters())
+    saved = server("second").get(kept)
+    assert saved is not None
+    picture = saved.recipe.parts[0].source
+    assert isinstance(picture, Path)
+    assert (picture.parent, picture.read_bytes()) == (tmp_path / "second/searches", b"picture")
+    first = server("first")
+    first.forget(kept)
+    (old,) = (tmp_path / "first" / "searches").iterdir()
+    os.utime(old, (0.0, time.time() - 2 * 24 * 3600))
+    first.drop_unused_media()
+    assert [path for path in shared.rglob("*") if path.is_file()] == []
+
+
+def test_a_search_is_shown_though_its_picture_is_nowhere(
+    database: Database, tmp_path: Path
+) -> None:
+    kept = Searches(database, tmp_path / "first", collection="c").keep(
+        Recipe((Part.image(b"picture"),)), Filters()
+    )
+    store = MediaStore(tmp_path / "shared")
+    saved = Searches(database, tmp_path / "second", collection="c", shared=store).get(kept)
+    assert saved is not None
+    assert not saved.recipe.parts[0].source.exists()  # type: ignore[union-attr]
