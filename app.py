@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 from components import resources, shutdown
 from components.access import login_is_set_up
+from components.gate import Gate
 from components.headers import middleware
 from components.health import health_routes
 from components.routes import routes
@@ -32,7 +34,10 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 app = st.App(
     "pages/_frame.py",
     lifespan=lifespan,
-    middleware=middleware(resources.settings, login_is_set_up),
+    middleware=[
+        *middleware(resources.settings, login_is_set_up),
+        Middleware(Gate, resources.policy),
+    ],
     routes=[
         *routes(resources.library, resources.links_of_nobody, resources.policy),
         *health_routes(resources.library, resources.settings),
