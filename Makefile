@@ -31,20 +31,8 @@ unit contract milvus app: $(DEV)
 browser: $(DEV) chromium
 	$(BIN)/pytest tests/browser
 
-bench: $(DEV) chromium ## print every figure of the README
-	$(BIN)/python -m samples.evaluate
-	$(BIN)/python -m benchmarks.search
-	$(BIN)/python -m benchmarks.calibration
-	$(BIN)/python -m benchmarks.heat
-	$(BIN)/python -m benchmarks.analysis
-	$(BIN)/python -m benchmarks.explore
-	$(BIN)/python -m benchmarks.local_embedder
-	$(BIN)/python -m benchmarks.ingest
-	$(BIN)/python -m benchmarks.upload
-	$(BIN)/python -m benchmarks.page
-	$(BIN)/python -m benchmarks.rerank
-	$(BIN)/python -m benchmarks.start
-	$(BIN)/python -m benchmarks.fresh
+bench: $(DEV) chromium ## every figure of the README as one report; REPORT=file keeps it
+	$(BIN)/python -m benchmarks.report $(REPORT)
 
 evaluate: $(RUNTIME) ## search quality on the sample library
 	$(BIN)/python -m samples.evaluate
