@@ -294,18 +294,8 @@ class VectorStore:
 
     def pages(self) -> Iterator[list[Row]]:
         """Every row with all of its fields, by id, in pages of some megabytes."""
-        with self._reading("read the rows") as client:
-            pages = client.query_iterator(
-                self.collection,
-                batch_size=max(1, min(_PAGE_ROWS, _PAGE_BYTES // (4 * self._dimension))),
-                filter="",
-                output_fields=sorted(_FIELDS),
-                timeout=READ_SEC,
-                strict_float32=True,
-            )
-            while page := pages.next():
-                yield [dict(row) for row in page]
-            pages.close()
+        page_rows = max(1, min(_PAGE_ROWS, _PAGE_BYTES // (4 * self._dimension)))
+        return self._pages(sorted(_FIELDS), page_rows)
 
     def put(self, rows: Sequence[Row]) -> None:
         """Stores rows as `pages` gives them, each in place of the one with the same id. Many of
@@ -366,22 +356,7 @@ class VectorStore:
 
     def ids(self) -> set[str]:
         """The id of every row."""
-        found: set[str] = set()
-        # An iterator does not wait for what this process has just stored; a count does, and what
-        # it has waited for is there from then on.
-        self.count()
-        with self._reading("list the rows") as client:
-            pages = client.query_iterator(
-                self.collection,
-                batch_size=_PAGE_ROWS,
-                filter="",
-                output_fields=["id"],
-                timeout=READ_SEC,
-            )
-            while page := pages.next():
-                found.update(row["id"] for row in page)
-            pages.close()
-        return found
+        return {row["id"] for page in self._pages(["id"], _PAGE_ROWS) for row in page}
 
     def count(self) -> int:
         """How many rows the collection holds."""
@@ -394,6 +369,23 @@ class VectorStore:
                 consistency_level="Session",
             )
         return int(answer[0]["count(*)"])
+
+    def _pages(self, fields: list[str], page_rows: int) -> Iterator[list[Row]]:
+        # An iterator does not wait for what this process has just stored; a count does, and what
+        # it has waited for is there from then on.
+        self.count()
+        with self._reading("read all rows") as client:
+            pages = client.query_iterator(
+                self.collection,
+                batch_size=page_rows,
+                filter="",
+                output_fields=fields,
+                timeout=READ_SEC,
+                strict_float32=True,
+            )
+            while page := pages.next():
+                yield [dict(row) for row in page]
+            pages.close()
 
     def _get(self, ids: Sequence[str], fields: list[str]) -> dict[str, Any]:
         # pymilvus writes ids into a filter without escaping them.
