@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,8 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.clock import Clock
 from tests.milvus_server import running_milvus
 from tests.web import Web
+
+pytest_plugins = ["tests.leaks"]
 
 # How long an example takes says how busy the machine is, and nothing of what is tested.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -38,6 +41,20 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may find the settings, or spend the key, of whoever runs it."""
     for name in [name for name in os.environ if name.startswith(_OURS)]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def own_loggers() -> Iterator[None]:
+    """Loggers that may be set up as the app does, and are afterwards as they were."""
+    loggers = [logging.getLogger(name) for name in ("core", "components", "app")]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    yield
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        for handler in logger.handlers:
+            handler.close()
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
+    logging.setLogRecordFactory(logging.LogRecord)
 
 
 @pytest.fixture
