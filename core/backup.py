@@ -217,7 +217,7 @@ def _not_in_it(settings: Settings) -> Iterator[str]:
     ):
         elsewhere.append("the records (DATABASE_URL)")
     if settings.media_url:
-        elsewhere.append("uploaded videos (SEEKPOINT_MEDIA_URL)")
+        elsewhere.append("media (SEEKPOINT_MEDIA_URL)")
     if elsewhere:
         yield f"Not in the data folder, so not in the backup: {', '.join(elsewhere)}."
         yield "Back them up where they are, or bring them here first with `python -m core.move`."

@@ -212,7 +212,7 @@ class _Vectors:
                     "one of the two was changed while the move was interrupted.",
                     "Empty the target, then run the same command again.",
                 )
-            return f"{read.rows:,} rows of {target.collection} are at {self._target}."
+            return f"{read.rows:,} rows of {target.collection} are at {self._target}, read back and the same."
 
     def _copy_rows(self, source: VectorStore, target: VectorStore) -> Sum:
         """Copies what is not in the target yet. The sum is of all that the source holds now: it
@@ -274,7 +274,7 @@ class _Records:
             meter = Meter("Records copied", records)
             for table in self._tables:
                 self._copy(table, source, target, meter)
-        return f"{records:,} records are at {self._where}."
+        return f"{records:,} records are at {self._where}, read back and the same."
 
     def _copy(self, table: Table, source: Session, target: Session, meter: Meter) -> None:
         read, written = Sum(), Sum()
