@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -339,20 +339,20 @@ class Database:
                 migrations.upgrade(connection)
 
 
-def upsert(session: Session, row: _Base) -> None:
-    """Writes a row, in place of the one that has its key. Unlike a look before it, this cannot meet
-    somebody who writes the same row at the same time."""
+def upsert(session: Session, row: _Base, changes: Mapping[str, Any] | None = None) -> None:
+    """Writes a row, or if there is one with its key makes these changes to that; all that the new
+    one has, unless they are given. Unlike a look before it, this cannot meet somebody who writes
+    the same row at the same time."""
     values = dict(inspect(row).dict)
     values.pop("_sa_instance_state", None)
     keys = {column.name for column in inspect(type(row)).primary_key}
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    if changes is None:
+        changes = {name: value for name, value in values.items() if name not in keys}
     session.execute(
         dialect.insert(type(row))
         .values(values)
-        .on_conflict_do_update(
-            index_elements=sorted(keys),
-            set_={name: value for name, value in values.items() if name not in keys},
-        )
+        .on_conflict_do_update(index_elements=sorted(keys), set_=changes)
     )
 
 

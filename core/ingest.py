@@ -448,7 +448,7 @@ class IngestQueue:
         A title that was only made from the file's name replaces none that somebody gave. False when
         it is new, or some of its vectors are gone: then it must be embedded.
         """
-        with self._shelf.changing:
+        with self._shelf.changing(source.video_id):
             known = self._intake.known(source.video_id)
             if known is None:
                 return False
@@ -485,7 +485,7 @@ class IngestQueue:
     def _keep(self, job: Job, source: Source, embedded: Sequence[EmbeddedSegment]) -> None:
         """Vectors first, the record second: a crash in between leaves rows that nobody shows, and
         the adopted job writes the same rows again."""
-        with self._shelf.changing:
+        with self._shelf.changing(source.video_id):
             known = self._shelf.get(source.video_id)
             added_at = self._added_at(source.video_id)
             segments = self._store.upsert(

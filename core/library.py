@@ -466,7 +466,7 @@ class Library:
 
         A removal that is cut off is finished by the next start.
         """
-        with self._shelf.changing:
+        with self._shelf.changing(video_id):
             stored = self._shelf.get(video_id)
             if stored is None:
                 return

@@ -309,7 +309,7 @@ class ModelChange:
             if job.source == source or job.video_id == video_id:
                 self._queue.cancel(job.id)
                 self._new.state.forget_job(job.id)
-        with self._new.shelf.changing:
+        with self._new.shelf.changing(video_id):
             stored = self._new.shelf.get(video_id)
             if stored is not None:
                 self._new.store.delete([segment.id for segment in stored.segments])

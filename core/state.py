@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -23,6 +24,7 @@ from core.database import (
     JobRow,
     PreferenceRow,
     ReturnedRow,
+    RevisionRow,
     VideoRow,
     upsert,
 )
@@ -46,6 +48,15 @@ class StoredVideo:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """The videos that were changed up to `revision`, oldest first, and the ids of all there are."""
+
+    revision: int
+    stored: list[StoredVideo]
+    ids: set[str]
+
+
+@dataclass(frozen=True, slots=True)
 class NewJob:
     """What is known of a job when it is queued."""
 
@@ -65,8 +76,12 @@ class State:
     def __init__(self, database: Database, *, collection: str) -> None:
         self.lease = Lease(database, collection=collection)
         self._collection = collection
-        self._alone = database.alone
+        self._database = database
         self._session = database.session
+
+    def alone(self, what: str) -> AbstractContextManager[None]:
+        """Keeps other servers out of a short piece of work in this collection."""
+        return self._database.alone(f"{what} in {self._collection}")
 
     # Videos
 
@@ -80,7 +95,34 @@ class State:
             )
             return [_stored_video(row) for row in rows]
 
-    def put_video(self, stored: StoredVideo) -> None:
+    def revision(self) -> int:
+        """How often the videos were changed so far."""
+        with self._session() as session:
+            return self._revision(session)
+
+    def _revision(self, session: Session) -> int:
+        mine = select(RevisionRow.number).where(RevisionRow.collection == self._collection)
+        return session.scalar(mine) or 0
+
+    def _next_revision(self, session: Session) -> int:
+        """That of a change within this transaction; until its end no other change gets one."""
+        first = RevisionRow(collection=self._collection, number=1)
+        upsert(session, first, {"number": RevisionRow.number + 1})
+        return self._revision(session)
+
+    def changes(self, since: int) -> Changes:
+        """What became of the videos after this revision."""
+        mine = (VideoRow.collection == self._collection, VideoRow.removing.is_(False))
+        changed = select(VideoRow).where(*mine, VideoRow.revision > since)
+        with self._session() as session:
+            # First: what is changed from here on is read again next time.
+            revision = self._revision(session)
+            rows = session.scalars(changed.order_by(VideoRow.added_at, VideoRow.id)).all()
+            ids = set(session.scalars(select(VideoRow.id).where(*mine)))
+        return Changes(revision, [_stored_video(row) for row in rows], ids)
+
+    def put_video(self, stored: StoredVideo) -> int:
+        """Keeps a video, in place of what was kept of it; returns the revision since then."""
         video = stored.video
         row = VideoRow(
             collection=self._collection,
@@ -106,7 +148,9 @@ class State:
             removing=False,
         )
         with self._session() as session:
-            session.merge(row)
+            row.revision = self._next_revision(session)
+            upsert(session, row)
+            return row.revision
 
     def collections(self) -> dict[str, int]:
         """The collections that hold videos, with how many."""
@@ -137,9 +181,10 @@ class State:
     def begin_removal(self, video_id: str) -> None:
         """Notes that a video goes, so that a removal that is cut off is finished later."""
         with self._session() as session:
+            revision = self._next_revision(session)
             row = session.get(VideoRow, (self._collection, video_id))
             if row is not None:
-                row.removing = True
+                row.removing, row.revision = True, revision
 
     def removals(self) -> list[StoredVideo]:
         """The videos whose removal was begun and not finished."""
@@ -156,11 +201,14 @@ class State:
         with self._session() as session:
             return set(session.scalars(select(VideoRow.id)))
 
-    def remove_video(self, video_id: str) -> None:
+    def remove_video(self, video_id: str) -> int:
+        """Forgets a video, if it is there; returns the revision since then."""
         with self._session() as session:
+            revision = self._next_revision(session)
             row = session.get(VideoRow, (self._collection, video_id))
             if row is not None:
                 session.delete(row)
+            return revision
 
     def path_in_use(self, path: Location) -> bool:
         """Whether a video of any collection that is to stay, or a job that may still run, is made
@@ -350,7 +398,7 @@ class State:
             or_(JobRow.server != self.lease.server, JobRow.id.in_(at_work)),
             self.lease.runs(),
         )
-        with self._alone(f"video {job.video_id}"), self._session() as session:
+        with self.alone(f"job of {job.video_id}"), self._session() as session:
             row = self._own(session, job)
             row.has_video = session.scalar(select(JobRow.id).where(others).limit(1)) is None
             return row.has_video

@@ -55,7 +55,7 @@ class World:
             allow_private_urls=True,
         )
         shutil.copytree(empty, data_dir)
-        monkeypatch.setattr("core.library.create_embedder", self._embedder)
+        monkeypatch.setattr("core.model_change.create_embedder", self._embedder)
 
     def _embedder(self, _name: str, settings: Settings) -> TwelveLabsEmbedder:
         return TwelveLabsEmbedder(settings, sleep=self.clock.sleep, clock=self.clock)

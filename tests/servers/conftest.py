@@ -18,3 +18,9 @@ def postgres() -> Iterator[Postgres]:
 def postgres_url(postgres: Postgres) -> str:
     """The address of an empty database."""
     return postgres.url()
+
+
+@pytest.fixture(scope="module")
+def postgres_url_of_module(postgres: Postgres) -> str:
+    """The same for all tests of a file."""
+    return postgres.url()

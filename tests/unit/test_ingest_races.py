@@ -101,7 +101,7 @@ class Gate:
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     made = Gate()
-    monkeypatch.setattr("core.library.create_embedder", lambda *_: made)
+    monkeypatch.setattr("core.model_change.create_embedder", lambda *_: made)
     return made
 
 
