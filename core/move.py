@@ -212,7 +212,10 @@ class _Vectors:
                     "one of the two was changed while the move was interrupted.",
                     "Empty the target, then run the same command again.",
                 )
-            return f"{read.rows:,} rows of {target.collection} are at {self._target}, read back and the same."
+            return (
+                f"{read.rows:,} rows of {target.collection} are at {self._target}, read back and "
+                "the same."
+            )
 
     def _copy_rows(self, source: VectorStore, target: VectorStore) -> Sum:
         """Copies what is not in the target yet. The sum is of all that the source holds now: it

@@ -1,4 +1,4 @@
-"""Records that are moved between SQLite and Postgres are the same records, whatever tables there are."""
+"""Records moved between SQLite and Postgres are the same records, whatever tables there are."""
 
 from __future__ import annotations
 
