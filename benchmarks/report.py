@@ -33,6 +33,7 @@ BENCHMARKS = (
     ("A large upload", "benchmarks.upload"),
     ("A question in a browser", "benchmarks.page"),
     ("A thumb in a browser", "benchmarks.rerank"),
+    ("A move to a server and back", "benchmarks.move"),
     ("Cold start", "benchmarks.start"),
     ("A fresh clone", "benchmarks.fresh"),
     ("Many visitors at once", "benchmarks.sessions"),
