@@ -11,7 +11,7 @@ import streamlit as st
 from components.feedback import errors_shown
 from components.format import clock, count, price, size, time_taken
 from components.sessions import open_sessions
-from core import Library, QueueState, Stage
+from core import Library, QueueState, Spending, Stage
 from core.metrics import Metrics, Spread, Status, resident_bytes
 from core.version import VERSION
 
@@ -33,8 +33,8 @@ def facts(rows: Mapping[str, str]) -> None:
     with st.container(gap="xxsmall"):
         for name, value in rows.items():
             with st.container(horizontal=True, gap="small"):
-                st.caption(name, width=140)
-                st.text(value, width="content")
+                st.caption(name, width=110)
+                st.text(value)
 
 
 def operation(library: Library) -> None:
@@ -55,9 +55,8 @@ def operation(library: Library) -> None:
             "Data folder": str(library.settings.data_dir),
             "Disk": f"{size(status.free_bytes)} free of {size(status.disk_bytes)}",
             "Queue": _queue(queue),
-            "Spent": f"{price(spending.month, spending.currency)} this month, "
-            f"{price(spending.saved, spending.currency)} saved",
             "Cache": _cache(library.metrics),
+            **_money(spending),
         }
     )
     st.subheader("Times")
@@ -94,12 +93,22 @@ def _queue(queue: QueueState) -> str:
     return ", ".join(there) or "empty"
 
 
+def _money(spending: Spending) -> dict[str, str]:
+    """Nothing where nothing is paid for."""
+    if not (spending.total or spending.saved):
+        return {}
+    return {
+        "Spent": f"{price(spending.month, spending.currency)} this month",
+        "Saved": f"{price(spending.saved, spending.currency)} by not asking twice",
+    }
+
+
 def _cache(metrics: Metrics) -> str:
     cached, embedded = metrics.searches()
     if not cached + embedded:
         return "nothing was searched yet"
     share = cached / (cached + embedded)
-    return f"{share:.0%} of {cached + embedded:,} questions needed no new vector"
+    return f"{share:.0%} of {count(cached + embedded, 'question')} needed no new vector"
 
 
 def _times(metrics: Metrics, status: Status) -> None:

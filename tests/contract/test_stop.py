@@ -58,6 +58,18 @@ def begin_upload(app: Server, headers: dict[str, str], film: Film) -> tuple[str,
     return answer.json()["id"], sending
 
 
+def watch(app: Server) -> None:
+    """What a busy app says to whoever watches it, past all that Streamlit answers by itself."""
+    ready = httpx.get(f"{app.url}/readyz", timeout=WAIT_SEC)
+    assert (ready.status_code, ready.json()["seekpoint"]) == (200, "ready")
+    assert httpx.get(f"{app.url}/readyz/x", timeout=WAIT_SEC).status_code == 404
+    metrics = httpx.get(
+        f"{app.url}/metrics", headers={"Authorization": "Bearer metrics-token"}, timeout=WAIT_SEC
+    )
+    assert 'seekpoint_info{embedder="twelvelabs"' in metrics.text
+    assert 'seekpoint_jobs{stage="ready"} 0.0' in metrics.text
+
+
 def test_it_ends_at_once_and_job_and_upload_go_on_where_they_were(tmp_path: Path) -> None:
     video = small_video(tmp_path / "video.mp4")
     film = Film()
@@ -66,6 +78,7 @@ def test_it_ends_at_once_and_job_and_upload_go_on_where_they_were(tmp_path: Path
             "SEEKPOINT_EMBEDDER": "twelvelabs",
             "TWELVELABS_API_KEY": KEY,
             "TWELVELABS_BASE_URL": service.url,
+            "SEEKPOINT_METRICS_TOKEN": "metrics-token",
         }
         settings = Settings(
             embedder="twelvelabs",
@@ -82,6 +95,7 @@ def test_it_ends_at_once_and_job_and_upload_go_on_where_they_were(tmp_path: Path
             while not service.tasks:
                 assert time.monotonic() < until
                 time.sleep(0.02)
+            watch(app)
             app.process.terminate()
             # With the upload held back it would go on for ever if it waited for it.
             app.process.wait(timeout=WAIT_SEC)
