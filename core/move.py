@@ -48,6 +48,8 @@ class Place:
         return without_login(self.uri)
 
     def spaces(self) -> list[Space]:
+        if "://" not in self.uri and not Path(self.uri).expanduser().exists():
+            return []  # to look into a file would make it
         return stored_spaces(self.uri, **self._access())
 
     def open(self, space: Space) -> VectorStore:
@@ -348,6 +350,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m core.move",
         description="Moves a library to another Milvus, another database, or both. Stop the app "
         "first. A move that was ended goes on with the same command.",
+        epilog="MILVUS_TOKEN, MILVUS_DATABASE and MILVUS_CA_FILE are for the server at either end. "
+        "Between two servers that do not share them, move by way of a file.",
     )
     parser.add_argument("--to", metavar="URI", default="", help="a path ending in .db, or a server")
     parser.add_argument(

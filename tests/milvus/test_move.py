@@ -190,6 +190,7 @@ def test_the_command_says_what_is_wrong_and_what_to_do(
     message, hint = capsys.readouterr().err.splitlines()
     assert told in message
     assert hint.endswith(".")
+    assert list(tmp_path.rglob("*.db")) == []
 
 
 def test_nothing_is_moved_while_the_app_runs(
