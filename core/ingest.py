@@ -110,7 +110,8 @@ class IngestQueue:
         self._cancelled: set[tuple[str, int]] = set()
         # Jobs in a worker's hands: a finished one is still there while it clears up after itself.
         self._running: set[str] = set()
-        state.lease.renew()
+        self._servers = 1
+        self._renew_lease()
         self._take_over()
         self._threads = [
             threading.Thread(target=self._work, name=f"ingest-{number}", daemon=True)
@@ -238,10 +239,17 @@ class IngestQueue:
     def _keep_in_touch(self) -> None:
         while not self._closing.wait(_LOOK_SEC):
             try:
-                self._state.lease.renew()
+                self._renew_lease()
                 self._look_at_others()
             except SeekpointError as error:
                 logger.warning("what other servers do is not known: %s", error)
+
+    def _renew_lease(self) -> None:
+        servers = self._state.lease.renew()
+        if servers != self._servers:
+            logger.info("%d servers share the work and the limits of the account", servers)
+            self._embedder.share_limits(servers)
+            self._servers = servers
 
     def _look_at_others(self) -> None:
         """Learns what was wished for on other servers, and takes over what is left of theirs."""

@@ -1,4 +1,4 @@
-"""The limits of one account at a service, kept by every thread that calls it.
+"""The limits of one account at a service, kept by every thread that calls it, and shared with others.
 
 A service counts a call at some moment between its sending and its answer. So a call counts here
 from its sending until a whole window after its answer: no window there is ever overfull.
@@ -32,6 +32,9 @@ class Rate:
     calls_per_minute: float = inf
     minutes_per_hour: float = inf
 
+    def shared_by(self, users: int) -> Rate:
+        return Rate(self.calls_per_minute / users, self.minutes_per_hour / users)
+
 
 class Limiter:
     """Says when a call may leave: first come, first served, among calls of one kind.
@@ -47,7 +50,9 @@ class Limiter:
         places: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._rates = dict(rates)
         self._lines = {kind: _Line(rate) for kind, rate in rates.items()}
+        self._count = places
         self._places = _Places(places)
         self._clock = clock
         self._lock = threading.Lock()
@@ -78,6 +83,15 @@ class Limiter:
             raise
         finally:
             call.answered = self._clock()
+
+    def share(self, users: int) -> None:
+        """From now on leaves to each of so many users of the account the same part of its limits,
+        and at least one call and one place. What one of them had used before it knew of the others
+        is not known to them: the service may have to ask them to slow down once."""
+        with self._lock:
+            for kind, line in self._lines.items():
+                line.rate = self._rates[kind].shared_by(users)
+        self._places.resize(max(1, self._count // users))
 
     def hold(self, kind: str, seconds: float) -> None:
         """Lets no call of this kind leave for so long."""
@@ -159,6 +173,10 @@ class _Places:
     def add(self, number: int) -> None:
         with self._lock:
             self._taken += number
+
+    def resize(self, count: int) -> None:
+        with self._lock:
+            self._count = count
 
 
 @dataclass(eq=False, slots=True)

@@ -128,6 +128,10 @@ class Embedder(Protocol):
         """Deletes what a finished embed_video left elsewhere; called once its segments are stored."""
         ...
 
+    def share_limits(self, servers: int) -> None:
+        """So many app servers use the same account from now on, and each keeps to its part."""
+        ...
+
     def explain(self, query: Vector, segment: Vector) -> str:
         """A few words on why a segment answers a query; empty when nothing is known."""
         ...

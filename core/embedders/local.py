@@ -207,6 +207,9 @@ class LocalEmbedder:
     def tidy(self, resume: Mapping[str, str]) -> None:
         """Nothing is left anywhere."""
 
+    def share_limits(self, servers: int) -> None:
+        """Nothing: there is no account."""
+
     def explain(self, query: Vector, segment: Vector) -> str:
         """One to three things that make the match, such as "sports car, red"."""
         return self._model().explain(query, segment)

@@ -177,6 +177,10 @@ class TwelveLabsEmbedder:
         if asset_id and not self._settings.keep_assets:
             self._assets.delete(asset_id)
 
+    def share_limits(self, servers: int) -> None:
+        """See `Embedder.share_limits`."""
+        self._service.limiter.share(servers)
+
     def explain(self, query: Vector, segment: Vector) -> str:  # noqa: ARG002
         """Nothing: the service gives no reasons."""
         return ""

@@ -283,3 +283,31 @@ def test_an_adopted_task_needs_no_free_place_but_fills_one(clock: Clock) -> None
             third.take(ended)
         adopted.give_back()
         third.take(ended)
+
+
+# Several users of one account
+
+
+def test_whoever_shares_an_account_with_two_others_takes_a_third(clock: Clock) -> None:
+    limiter = limiter_of(clock, per_minute=6, minutes_per_hour=300, places=7)
+    limiter.share(3)
+    for _ in range(3):
+        call(limiter, clock, 50)
+    # Two calls in a minute, and two of these in an hour.
+    assert clock.now == HOUR_SEC
+    with limiter.place() as first, limiter.place() as second, limiter.place() as third:
+        first.take(ended)
+        second.take(ended)
+        with pytest.raises(JobCancelled):
+            third.take(ended)
+
+
+def test_the_limits_are_whole_again_when_the_others_have_gone(clock: Clock) -> None:
+    limiter = limiter_of(clock, per_minute=2)
+    limiter.share(100)
+    call(limiter, clock)
+    limiter.share(1)
+    call(limiter, clock)
+    assert clock.now == 0
+    call(limiter, clock)
+    assert clock.now == MINUTE_SEC
