@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core import SeekpointError, Settings
 
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\s:@,/\[\]]+)(:\d+)?")
 # Whoever looks after the server asks by number, and learns nothing about videos.
 _FOR_PROBES = ("/healthz", "/readyz")
 
@@ -87,9 +88,9 @@ class AllowedHosts:
 
 
 def _name(host: str) -> str:
-    """The name in a Host header, without its port."""
-    name = host.partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    return name.lstrip("[").rstrip(".").lower()
+    """The name in a Host header, without its port; empty when it is none."""
+    parts = _HOST.fullmatch(host.lower())
+    return parts["name"].strip("[]").rstrip(".") if parts else ""
 
 
 def _is_allowed(host: str, allowed: Sequence[str]) -> bool:
