@@ -32,9 +32,9 @@ def facts(rows: Mapping[str, str]) -> None:
     """Names and values, one a line."""
     with st.container(gap="xxsmall"):
         for name, value in rows.items():
-            with st.container(horizontal=True, gap="small"):
+            with st.container(horizontal=True, wrap=False, gap="small"):
                 st.caption(name, width=110)
-                st.text(value)
+                st.text(value, width="stretch")
 
 
 def operation(library: Library) -> None:
