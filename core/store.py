@@ -148,8 +148,9 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _expression(filters: Filters, without: Collection[str] = ()) -> str:
-    """All of `filters` but the options, which are partitions, and min_score, which is no field."""
+def filter_expression(filters: Filters, without: Collection[str] = ()) -> str:
+    """All of `filters` but the options, which are partitions, and min_score, which is no field, as
+    Milvus reads them. Videos in `without` do not pass."""
     terms: list[str] = []
     if filters.video_ids:
         terms.append(f"video_id in {literal(filters.video_ids)}")
@@ -334,7 +335,7 @@ class VectorStore:
             answer = client.search(
                 self.collection,
                 query,
-                filter=_expression(filters, without),
+                filter=filter_expression(filters, without),
                 limit=limit,
                 output_fields=_SEGMENT_FIELDS,
                 search_params=search_params(self._index, limit),
