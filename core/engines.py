@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from core.errors import ConfigurationError, StoreLocked, StoreUnavailable
+from core.lock import holder
 from core.milvus_errors import translated
 
 logger = logging.getLogger(__name__)
@@ -338,6 +339,6 @@ def _try_lock(lock: int, path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         raise StoreLocked(
-            f"{path} is in use by another program.",
+            f"{path} is in use by another program{holder(lock)}.",
             "Close the other Seekpoint, or run a Milvus server for both and set MILVUS_URI to it.",
         ) from error

@@ -48,6 +48,20 @@ class DataDirLock:
         self._file.close()
 
 
+def holder(file: int) -> str:
+    """Which process holds the lock of an open file, in words; empty where the system does not say."""
+    inode = str(os.fstat(file).st_ino)
+    try:
+        locks = Path("/proc/locks").read_text(encoding="ascii")
+    except OSError:
+        return ""
+    for _, _, _, _, process, of, *_ in map(str.split, locks.splitlines()):
+        # 0 or less: a process in another container.
+        if of.rpartition(":")[2] == inode and process.isdecimal() and process != "0":
+            return f" (process {process})"
+    return ""
+
+
 def _owner(path: Path) -> str:
     pid = path.read_text(errors="replace").strip()
     return f" (process {pid})" if pid.isdecimal() else ""

@@ -24,7 +24,8 @@ NOBODY = 65534
 
 
 @contextmanager
-def another_process_holding(path: Path) -> Iterator[None]:
+def another_process_holding(path: Path) -> Iterator[int]:
+    """The id of a process that has this file open meanwhile."""
     code = (
         "import sys; from tests.milvus.rows import open_store;"
         "store = open_store(sys.argv[1]); print(store.count(), flush=True); sys.stdin.read()"
@@ -40,7 +41,7 @@ def another_process_holding(path: Path) -> Iterator[None]:
     assert child.stdout is not None
     with child:
         assert child.stdout.readline().strip().isdigit(), "the child did not open the file"
-        yield
+        yield child.pid
         child.stdin.close()
 
 
@@ -53,10 +54,11 @@ def refusal(uri: object) -> StoreError:
 
 
 def test_a_file_of_another_process_is_locked_and_named(lite_path: Path) -> None:
-    with another_process_holding(lite_path):
+    with another_process_holding(lite_path) as process:
         error = refusal(lite_path)
         assert isinstance(error, StoreLocked)
         assert str(lite_path) in error.message
+        assert f"(process {process})" in error.message
         assert "MILVUS_URI" in error.hint
     open_store(lite_path).close()
 
