@@ -98,16 +98,24 @@ def visitor(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
+def _is_violation(text: str) -> bool:
+    return "Content Security Policy" in text
+
+
 @pytest.fixture
 def page(visitor: BrowserContext) -> Iterator[Page]:
-    """A page of a visitor who has left nothing behind."""
+    """A page of a visitor who has left nothing behind. It may break no rule of its own policy."""
     staying = list(visitor.pages)
-    yield visitor.new_page()
+    broken: list[str] = []
+    page = visitor.new_page()
+    page.on("console", lambda line: broken.append(line.text) if _is_violation(line.text) else None)
+    yield page
     for opened in visitor.pages:
         if opened not in staying:
             opened.close()
     visitor.clear_cookies()
     visitor.clear_permissions()
+    assert broken == []
 
 
 @pytest.fixture
