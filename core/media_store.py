@@ -78,13 +78,13 @@ def open_media_store(settings: Settings) -> MediaStore:
             raise ValueError("addresses of this kind have no password")
         return _RemoteMediaStore(filesystem, root, own)
     except Exception as error:  # each kind of store refuses an address in its own way
-        # The address itself may hold a password.
+        # Its words may hold the address, and that a password: only their kind is told.
         logger.warning("SEEKPOINT_MEDIA_URL cannot be opened: %s", type(error).__name__)
         raise ConfigurationError(
             f"SEEKPOINT_MEDIA_URL begins with {scheme}, and cannot be opened.",
             "Legal values: a folder, or an address that fsspec opens, like s3://bucket/folder. "
             "Each kind needs its package: s3fs for s3, gcsfs for gs, adlfs for abfs.",
-        ) from error
+        ) from None
 
 
 class MediaStore:
