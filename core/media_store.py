@@ -77,7 +77,7 @@ def open_media_store(settings: Settings) -> MediaStore:
         if password and password in root:  # it would be in every location
             raise ValueError("addresses of this kind have no password")
         return _RemoteMediaStore(filesystem, root, own)
-    except Exception as error:  # each kind of store refuses an address in its own way
+    except Exception as error:  # noqa: BLE001 - each kind of store refuses in its own way
         # Its words may hold the address, and that a password: only their kind is told.
         logger.warning("SEEKPOINT_MEDIA_URL cannot be opened: %s", type(error).__name__)
         raise ConfigurationError(
