@@ -14,6 +14,7 @@ from components.access import login_is_set_up
 from components.gate import Gate
 from components.headers import middleware
 from components.health import health_routes
+from components.requests import NamedRequests
 from components.routes import routes
 
 
@@ -35,6 +36,7 @@ app = st.App(
     "pages/_frame.py",
     lifespan=lifespan,
     middleware=[
+        Middleware(NamedRequests),
         *middleware(resources.settings, login_is_set_up),
         Middleware(Gate, resources.policy),
     ],
