@@ -25,7 +25,7 @@ from core.embedders.marengo import MB, MediaSource, Request, marengo
 from core.embedders.twelvelabs_assets import Assets
 from core.embedders.twelvelabs_errors import Gone, expired, nonsense, refused
 from core.embedders.twelvelabs_run import Pace, Run
-from core.embedders.twelvelabs_service import AT_ONCE, QUERY, Kind, Service
+from core.embedders.twelvelabs_service import AT_ONCE, QUERY, Kind, service_of
 from core.errors import (
     BudgetExceeded,
     ConfigurationError,
@@ -84,7 +84,7 @@ class TwelveLabsEmbedder:
         self._settings = settings
         self._sleep = sleep
         self._clock = clock
-        self._service = Service(settings, sleep=sleep, clock=clock)
+        self._service = service_of(settings, sleep=sleep, clock=clock)
         self._assets = Assets(self._service)
         self._pace = Pace()
         self.model = settings.twelvelabs_model

@@ -13,6 +13,7 @@ from enum import StrEnum
 from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakValueDictionary
 
 import httpx
 
@@ -71,6 +72,30 @@ VIDEO = Patience(30, 6 * 3600.0)
 TIDYING = Patience(3, 10.0)
 # What is asked is how it is right now.
 AT_ONCE = Patience(1, 10.0)
+
+
+_services: WeakValueDictionary[tuple[object, ...], Service] = WeakValueDictionary()
+_finding = threading.Lock()
+
+
+def service_of(
+    settings: Settings, *, sleep: Callable[[float], None], clock: Callable[[], float]
+) -> Service:
+    """The service of an account, one for all embedders: they keep its limits together."""
+    account = (
+        settings.twelvelabs_api_key,
+        settings.twelvelabs_base_url,
+        settings.requests_per_minute,
+        settings.minutes_per_hour,
+        settings.parallel_tasks,
+        sleep,
+        clock,
+    )
+    with _finding:
+        service = _services.get(account)
+        if service is None:
+            service = _services[account] = Service(settings, sleep=sleep, clock=clock)
+        return service
 
 
 class Service:

@@ -636,6 +636,15 @@ def test_a_plan_is_kept_to_by_all_threads_together(service: StandIn, tmp_path: P
     assert service.too_many == 0
 
 
+def test_two_models_of_one_account_keep_its_limits_together(make: Make, service: StandIn) -> None:
+    one, other = make(), make(twelvelabs_dimension=256)
+    service.fail("POST /embed-v2", 429, FLAT, Retry_After="7200")
+    for embedder in (one, other):
+        with pytest.raises(EmbedderBusy):
+            embedder.embed_text("a red car")
+    assert len(service.asked("POST /embed-v2")) == 1
+
+
 def test_a_query_does_not_wait_for_hours_when_the_service_is_closed_for_hours(
     make: Make, service: StandIn, clock: Clock
 ) -> None:
