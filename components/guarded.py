@@ -7,15 +7,29 @@ to do, also in a callback and in the thread of a download.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from components.access import Visitor
-from core import Finding, Job, Library, Recipe, SearchResult, SourceEstimate
+from core import (
+    Cluster,
+    Explorer,
+    Finding,
+    Job,
+    Library,
+    Recipe,
+    SearchResult,
+    SourceEstimate,
+    Task,
+    TrendLine,
+)
+from core.answers import Answers
 from core.audit import Action
 
-_PARTS = ("searches", "basket", "explorer", "uploads")
+_PARTS = ("searches", "basket", "uploads")
+
+NoteSearch = Callable[[Recipe], None]
 
 
 def guarded(library: Library, visitor: Visitor) -> Library:
@@ -35,9 +49,10 @@ class _Guarded:
         self._path = path
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)  # what Python itself asks of any object
         self._visitor.must(f"{self._path}{name}")
-        value = getattr(self._target, name)
-        return _Guarded(value, self._visitor, f"{name}.") if name in _PARTS else value
+        return getattr(self._target, name)
 
 
 class _GuardedLibrary(_Guarded):
@@ -45,14 +60,24 @@ class _GuardedLibrary(_Guarded):
 
     _target: Library
 
+    def __getattr__(self, name: str) -> Any:
+        value = super().__getattr__(name)
+        return _Guarded(value, self._visitor, f"{name}.") if name in _PARTS else value
+
+    @property
+    def explorer(self) -> _GuardedExplorer:
+        self._visitor.must("explorer")
+        return _GuardedExplorer(self._target.explorer, self._visitor, self._note_search)
+
     def search(self, recipe: Recipe | str, **options: Any) -> SearchResult:
         self._visitor.must("search")
         result = self._target.search(recipe, **options)
-        asked = self._target.searches.as_kept(result.recipe)
-        self._target.audit.note_once(
-            self._visitor.who, "searched", asked.to_text() or asked.to_json()
-        )
+        self._note_search(result.recipe)
         return result
+
+    def model(self, name: str) -> _NotedAnswers:
+        self._visitor.must("model")
+        return _NotedAnswers(self._target.model(name), self._note_search)
 
     def add(
         self,
@@ -104,8 +129,42 @@ class _GuardedLibrary(_Guarded):
         self._target.raise_run_budget(run, amount)
         self._note("changed a budget", f"of run {run}", detail=self._money(amount))
 
+    def _note_search(self, recipe: Recipe) -> None:
+        asked = self._target.searches.as_kept(recipe)
+        self._target.audit.note_once(
+            self._visitor.who, "searched", asked.to_text() or asked.to_json()
+        )
+
     def _note(self, action: Action, *subjects: str, detail: str = "") -> None:
         self._target.audit.note(self._visitor.who, action, *subjects, detail=detail)
 
     def _money(self, amount: float | None) -> str:
         return "no limit" if amount is None else f"{amount:.2f} {self._target.settings.currency}"
+
+
+class _GuardedExplorer(_Guarded):
+    def __init__(self, explorer: Explorer, visitor: Visitor, note_search: NoteSearch) -> None:
+        super().__init__(explorer, visitor, "explorer.")
+        self._note_search = note_search
+
+    def trend(
+        self, topics: Sequence[Recipe | Cluster], **options: Any
+    ) -> Task[tuple[TrendLine, ...]]:
+        self._visitor.must("explorer.trend")
+        for topic in topics:
+            if isinstance(topic, Recipe):
+                self._note_search(topic)
+        return cast(Explorer, self._target).trend(topics, **options)
+
+
+class _NotedAnswers:
+    """What another model answers."""
+
+    def __init__(self, answers: Answers, note_search: NoteSearch) -> None:
+        self._answers = answers
+        self._note_search = note_search
+
+    def search(self, recipe: Recipe | str, **options: Any) -> SearchResult:
+        result = self._answers.search(recipe, **options)
+        self._note_search(result.recipe)
+        return result

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from components.access import (
@@ -20,8 +21,8 @@ from components.access import (
     login_is_set_up,
 )
 from components.guarded import guarded
-from core import ConfigurationError, Library, Settings
-from tests.app.conftest import FRAME, ask, cards, grid, served, texts
+from core import ConfigurationError, Library, Recipe, Settings
+from tests.app.conftest import FRAME, ask, cards, grid, open_page, served, texts
 from tests.media import make_video
 
 ADA, ANN, VIC, EVE = (f"{name}@example.com" for name in ("ada", "ann", "vic", "eve"))
@@ -280,6 +281,8 @@ def test_what_people_do_on_the_pages_is_noted_with_their_name_and_role(library: 
     ask(open_as(ANN), "an unusual question")
     seen = guarded(library, visitor(VIC))
     seen.export(seen.search("another question"), "csv")
+    over_time = [Recipe.parse("a question over time")]
+    assert seen.explorer.trend(over_time, option="visual", min_score=0.1).wait()
     guarded(library, visitor(ADA)).set_month_budget(12.5)
     guarded(library, visitor(ADA)).set_month_budget(None)
     guarded(library, visitor(ANN)).ledger_csv()
@@ -287,6 +290,7 @@ def test_what_people_do_on_the_pages_is_noted_with_their_name_and_role(library: 
     assert {
         (ANN, "analyst", "searched", "an unusual question", ""),
         (VIC, "viewer", "searched", "another question", ""),
+        (VIC, "viewer", "searched", "a question over time", ""),
         (VIC, "viewer", "exported", "", "csv, 1 moments"),
         (ADA, "admin", "changed a budget", "of the month", "12.50 USD"),
         (ADA, "admin", "changed a budget", "of the month", "no limit"),
@@ -307,3 +311,19 @@ def test_an_administrator_reads_the_log_and_finds_a_removal_in_it(library: Libra
         table[table["Action"] == "removed"][["User", "Subject"]].itertuples(index=False)
     ) == [(ADA, "film")]
     assert "Audit log" not in [heading.value for heading in open_as(ANN, "status").subheader]
+
+
+# This one opens a library of its own behind the pages, so it comes last.
+def test_a_server_open_to_all_says_so_on_every_page_and_on_status_what_it_listens_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for address, said in (("0.0.0.0", "on 0.0.0.0"), ("localhost", "to this machine only")):
+        before = config.get_option("server.address")
+        config.set_option("server.address", address)
+        with served(tmp_path / "data", monkeypatch):
+            pages = {page: texts(open_page(page)) for page in ("search", "status")}
+        config.set_option("server.address", before)
+        warned = [f"Anybody who reaches {address}" in page for page in pages.values()]
+        assert warned == [address == "0.0.0.0"] * 2
+        assert "There is no login" in pages["status"]
+        assert said in pages["status"]
