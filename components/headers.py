@@ -19,12 +19,13 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from components.links import under_base
 from core import SeekpointError, Settings
 
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\s:@,/\[\]]+)(:\d+)?")
-# Whoever looks after the server asks by number, and learns nothing about videos.
-_FOR_PROBES = ("/healthz", "/readyz")
+# Whoever looks after the server asks each of several by its number, and learns nothing about videos.
+_FOR_PROBES = ("/healthz", "/readyz", "/metrics")
 
 
 def middleware(
@@ -74,7 +75,8 @@ class AllowedHosts:
         self._allowed = allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in {"http", "websocket"} and not scope["path"].endswith(_FOR_PROBES):
+        probes = {under_base(path) for path in _FOR_PROBES}
+        if scope["type"] in {"http", "websocket"} and scope["path"] not in probes:
             host = _name(Headers(scope=scope).get("host", ""))
             if not _is_allowed(host, self._allowed()):
                 refusal = PlainTextResponse(

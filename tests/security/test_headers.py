@@ -98,6 +98,7 @@ def test_a_page_that_listens_is_refused_alike() -> None:
 
 def test_probes_may_ask_by_any_name() -> None:
     assert status(client(*NAMES), "10.0.0.7:8501", "/healthz") == 200
+    assert status(client(*NAMES), "10.0.0.7:8501", "/heat/x/healthz") == 400
 
 
 def test_settings_that_cannot_be_read_open_nothing() -> None:
