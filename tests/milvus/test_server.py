@@ -99,12 +99,13 @@ def test_a_server_that_chooses_the_index_itself_is_let(server: str) -> None:
 
 def test_a_database_has_its_own_rows(milvus_server: str, server: str) -> None:
     with (
-        open_store(server, "apart") as one,
-        open_store(milvus_server, "apart", database="test_server") as same,
-        open_store(milvus_server, "apart") as other,
+        open_store(server) as one,
+        open_store(milvus_server, database="test_server") as same,
+        open_store(milvus_server) as other,
     ):
         one.upsert("v", "", ADDED_AT, embedded("v", 2, dimension=DIMENSION))
-        assert (same.count(), other.count()) == (2, 0)
+        assert same.count() == one.count() >= 2
+        assert other.count() == 0
 
 
 def test_a_database_that_is_not_there_is_named_by_its_setting(milvus_server: str) -> None:
