@@ -54,13 +54,13 @@ def open_collection(
         model=embedder.model,
         prices=embedder.prices,
         currency=settings.currency,
-        month_budget=_month_budget(settings, state),
+        month_budget=month_budget(settings, state),
         segment_sec=settings.segment_sec,
     )
     return Collection(embedder, store, state, Shelf(state), ledger)
 
 
-def _month_budget(settings: Settings, state: State) -> float | None:
+def month_budget(settings: Settings, state: State) -> float | None:
     """The month's budget as somebody set it on the screen, or else that of the settings."""
     chosen = state.preference(MONTH_BUDGET, shared=True)
     if chosen is None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from core import media
+from core.collection import month_budget
 from core.embedders.base import Embedder, OnProgress, Progress
 from core.errors import (
     BudgetExceeded,
@@ -108,8 +109,9 @@ class IngestQueue:
         self._closing = threading.Event()
         # With the attempt, so that a late wish to cancel one never ends the next.
         self._cancelled: set[tuple[str, int]] = set()
-        # Jobs in a worker's hands: a finished one is still there while it clears up after itself.
-        self._running: set[str] = set()
+        # Jobs in a worker's hands, and their attempts: a finished one is still there while it clears
+        # up after itself, and one that another server took may have come back to another worker.
+        self._running: dict[str, int] = {}
         self._servers = 1
         self._renew_lease()
         self._take_over()
@@ -157,7 +159,7 @@ class IngestQueue:
                 remaining = deadline - time.monotonic()
                 over = self._closing.is_set() or remaining <= 0
                 # While one of them runs, a look at thousands of others would only hold it up.
-                if over or not (self._running if wanted is None else self._running & wanted):
+                if over or not (self._running if wanted is None else self._running.keys() & wanted):
                     current = [j for j in self._state.jobs() if wanted is None or j.id in wanted]
                     if over or all(self._is_at_rest(job) for job in current):
                         return current
@@ -262,6 +264,7 @@ class IngestQueue:
                 self.paused = Pause("user")
             elif self.paused is not None and self.paused.by == "user":
                 self.paused = None
+            self._ledger.month_budget = month_budget(self._settings, self._state)
             if self._state.jobs({Stage.QUEUED}, limit=1):
                 self._changed.notify_all()
 
@@ -286,7 +289,8 @@ class IngestQueue:
             except SeekpointError:
                 logger.exception("what became of job %s cannot be recorded", job.id)
             with self._changed:
-                self._running.discard(job.id)
+                if self._running.get(job.id) == job.attempts:
+                    del self._running[job.id]
                 self._changed.notify_all()
 
     def _next_job(self) -> Job | None:
@@ -296,7 +300,7 @@ class IngestQueue:
             while not self._closing.is_set():
                 job, again_sec = self._claimed()
                 if job is not None:
-                    self._running.add(job.id)
+                    self._running[job.id] = job.attempts
                     return job
                 self._changed.wait(again_sec)
             return None

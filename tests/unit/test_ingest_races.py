@@ -88,6 +88,9 @@ class Gate:
     def tidy(self, resume: Mapping[str, str]) -> None:
         pass
 
+    def share_limits(self, servers: int) -> None:
+        pass
+
     def explain(self, query: Vector, segment: Vector) -> str:  # noqa: ARG002
         return ""
 
