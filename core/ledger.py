@@ -18,7 +18,7 @@ from typing import Literal, cast
 
 from sqlalchemy import ColumnElement, Select, Update, func, select, update
 
-from core.database import UNFINISHED, Database, JobRow, LedgerRow
+from core.database import UNFINISHED, Database, JobRow, LedgerRow, upsert
 from core.embedders.base import Charge, Prices
 from core.errors import BudgetExceeded, JobTaken
 from core.export import inert
@@ -235,21 +235,20 @@ class Ledger:
         row = self._row("video", job.title, minutes, self.price_of(minutes))
         row.id, row.saved, row.job_id, row.run = f"saved:{job.id}", True, job.id, job.run
         with self._session() as session:
-            session.merge(row)
+            upsert(session, row)
 
     def save_query(self, kind: Query, minutes: float | None = None) -> None:
         """A query answered from the cache. Those of a month share a row."""
         key = f"saved:{kind}:{self._model}:{_month_start():%Y-%m}"
-        price = self._query_price(kind, minutes)
+        price = self._query_price(kind, minutes) or 0.0
+        row = self._row(kind, "answered from the cache", None, price)
+        row.id, row.saved = key, True
+        one_more = {
+            "calls": LedgerRow.calls + 1,
+            "price": func.coalesce(LedgerRow.price, 0.0) + price,
+        }
         with self._session() as session:
-            row = session.get(LedgerRow, key)
-            if row is not None:
-                row.calls += 1
-                row.price = (row.price or 0.0) + (price or 0.0)
-                return
-        new = self._row(kind, "answered from the cache", None, price)
-        new.id, new.saved = key, True
-        self._add(new)
+            upsert(session, row, one_more)
 
     # What it comes to
 

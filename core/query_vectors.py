@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import delete, select
 
-from core.database import Database, QueryVectorRow
+from core.database import Database, QueryVectorRow, upsert
 from core.errors import StoreUnavailable
 from core.models import Vector
 from core.recent import Recent
@@ -80,13 +80,14 @@ class QueryVectors:
 
     def _keep_on_disk(self, key: str, vector: Vector) -> None:
         with self._session() as session:
-            session.merge(
+            upsert(
+                session,
                 QueryVectorRow(
                     collection=self._collection,
                     key=key,
                     vector=vector.astype("<f4").tobytes(),
                     added_at=time.time(),
-                )
+                ),
             )
         with self._lock:
             self._added += 1

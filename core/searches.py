@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select
 
-from core.database import BasketRow, Database, SearchRow
+from core.database import BasketRow, Database, SearchRow, upsert
 from core.errors import MediaError, RecipeError
 from core.media_store import CONTENT_ID_LENGTH, Location, MediaStore
 from core.models import Filters
@@ -108,17 +108,16 @@ class Searches:
         digest = hashlib.sha256(f"{recipe_json}\n{filters_json}".encode()).digest()
         search_id = base64.b32encode(digest).decode().lower()[:_ID_CHARS]
         with self._session() as session:
-            row = session.get(SearchRow, (self._collection, search_id))
-            if row is None:
-                row = SearchRow(
-                    collection=self._collection,
-                    id=search_id,
-                    recipe=recipe_json,
-                    filters=filters_json,
-                    name="",
-                )
-                session.add(row)
-            row.used_at = time.time()
+            row = SearchRow(
+                collection=self._collection,
+                id=search_id,
+                recipe=recipe_json,
+                filters=filters_json,
+                name="",
+                used_at=time.time(),
+            )
+            # One that is there keeps its name.
+            upsert(session, row, {"used_at": row.used_at})
         self._drop_oldest()
         return search_id
 
