@@ -24,6 +24,8 @@ from benchmarks.start import ROOT
 BENCHMARKS = (
     ("Search quality on the samples", "samples.evaluate"),
     ("Search over the bare engine", "benchmarks.search"),
+    ("Engines: file, server, numpy; recall under every filter", "benchmarks.engines"),
+    ("Partitions: what a search within one category costs", "benchmarks.partitions"),
     ("What a score means", "benchmarks.calibration"),
     ("The heat of a video", "benchmarks.heat"),
     ("Clusters, outliers, copies", "benchmarks.analysis"),
