@@ -86,13 +86,15 @@ def machine() -> str:
 
 def run(title: str, module: str, write: Callable[[str], None]) -> bool:
     """Runs one and writes its part; says whether it ended well."""
-    write(f"\n## {title}\n\n`python -m {module}`\n\n```")
+    write(f"\n## {title}\n\n`python -m {module}`\n")
     begun = time.monotonic()
     # What servers and libraries log goes to the other stream, and stays on the screen.
     done = subprocess.run(
         [sys.executable, "-m", module], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
     )
-    write(f"{done.stdout.strip()}\n```\n\n{(time.monotonic() - begun) / 60:.1f} minutes")
+    printed = done.stdout.strip()
+    write(printed if "|---" in printed else f"```\n{printed}\n```")
+    write(f"\n{(time.monotonic() - begun) / 60:.1f} minutes")
     if done.returncode:
         write(f"\n**It ended with {done.returncode}.**")
     return done.returncode == 0
