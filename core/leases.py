@@ -40,6 +40,8 @@ class Lease:
 
     def end(self) -> None:
         """What this server ran is free at once."""
+        if not self.shared:
+            return
         with self._database.session() as session:
             session.execute(delete(ServerRow).where(ServerRow.id == self.server))
 
