@@ -32,8 +32,8 @@ def _offer(library: Library, change: ModelChange) -> None:
     with errors_shown():
         plan = change.plan()
     st.markdown(
-        f"**The settings name another model.** {_now(library)} answers, as before; they name "
-        f"{_named(change)}."
+        f"**The settings name another model.** They say {_named(change)}; until you change, "
+        f"{_now(library)} answers, as before."
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         if not plan.videos:

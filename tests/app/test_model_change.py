@@ -14,6 +14,8 @@ from tests.app.conftest import labelled, open_page, served, texts
 from tests.contract.standin import StandIn
 from tests.media import make_video
 
+FOR_EVER_SEC = 3600.0
+
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
@@ -51,12 +53,12 @@ def test_the_page_offers_the_change_with_its_price_makes_it_and_leads_back(
     assert "The settings name another model." in texts(app)
     assert "1 video to embed anew, 0:06, less than 0.01 USD." in texts(app)
 
-    service.task_status = "processing"
+    service.task_seconds = FOR_EVER_SEC
     labelled(app, "Embed them and change").click().run()
     assert "answers until all are ready" in texts(app)
     assert {"Pause", "Stop"} <= buttons(app)
 
-    service.task_status = ""
+    service.task_seconds = 0.0
     change_of(other_model).wait(timeout=60)
     app = open_page("library")
     assert resources.library().embedder.name == "twelvelabs"

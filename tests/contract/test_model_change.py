@@ -24,6 +24,7 @@ from tests.contract.standin import StandIn
 
 CREATE = "POST /embed-v2/tasks"
 TIMEOUT = 60
+FOR_EVER_SEC = 3600.0
 
 
 @pytest.fixture
@@ -99,14 +100,14 @@ def test_the_old_model_answers_until_the_new_one_has_embedded_everything(
 ) -> None:
     with open_library(after) as library:
         was = {video.id: video for video in library.videos()}
-        service.task_status = "processing"
+        service.task_seconds = FOR_EVER_SEC
         change_of(library).begin()
         until(lambda: len(service.asked(CREATE)) == 2)
         assert not library.superseded
         assert library.search("a lake").model == library.embedder.model
         add(library, long_video, category="roads")
         was |= {video.id: video for video in library.videos()}
-        service.task_status = ""
+        service.task_seconds = 0.0
         until(lambda: library.superseded)
     assert len(service.asked(CREATE)) == 3
 
@@ -148,11 +149,11 @@ def test_the_way_back_costs_nothing_and_takes_along_what_was_kept(
 def test_a_change_that_was_cut_off_goes_on_after_a_restart_and_pays_nothing_twice(
     old: Settings, after: Settings, service: StandIn
 ) -> None:
-    service.task_status = "processing"
+    service.task_seconds = FOR_EVER_SEC
     with open_library(after) as library:
         change_of(library).begin()
         until(lambda: len(service.asked(CREATE)) == 2)
-    service.task_status = ""
+    service.task_seconds = 0.0
     with open_library(after) as library:
         assert library.embedder.name == "local"
         until(lambda: library.superseded)
@@ -163,12 +164,12 @@ def test_a_removed_video_does_not_come_back_with_the_new_model(
     old: Settings, after: Settings, service: StandIn
 ) -> None:
     with open_library(after) as library:
-        service.task_status = "processing"
+        service.task_seconds = FOR_EVER_SEC
         change_of(library).begin()
         until(lambda: len(service.asked(CREATE)) == 2)
         gone = next(video for video in library.videos() if video.title == "green boat")
         library.remove(gone.id)
-        service.task_status = ""
+        service.task_seconds = 0.0
         until(lambda: library.superseded)
     with open_library(after) as library:
         assert [video.title for video in library.videos()] == ["quiet lake"]
@@ -178,11 +179,11 @@ def test_another_title_and_category_given_meanwhile_are_taken_along(
     old: Settings, after: Settings, service: StandIn, silent: Path
 ) -> None:
     with open_library(after) as library:
-        service.task_status = "processing"
+        service.task_seconds = FOR_EVER_SEC
         change_of(library).begin()
         until(lambda: len(service.asked(CREATE)) == 2)
         library.wait(library.add([silent], titles=["The lake"], category="lakes"), timeout=TIMEOUT)
-        service.task_status = ""
+        service.task_seconds = 0.0
         until(lambda: library.superseded)
     with open_library(after) as library:
         assert {(video.title, video.category) for video in library.videos()} == {
@@ -211,13 +212,13 @@ def test_a_video_that_fails_holds_the_change_until_somebody_goes_on_without_it(
 def test_a_stopped_change_begins_nothing_more_and_pays_nothing_again_when_it_goes_on(
     old: Settings, after: Settings, service: StandIn
 ) -> None:
-    service.task_status = "processing"
+    service.task_seconds = FOR_EVER_SEC
     with open_library(after) as library:
         change = change_of(library)
         change.begin()
         until(lambda: len(service.asked(CREATE)) == 2)
         change.stop()
-        service.task_status = ""
+        service.task_seconds = 0.0
         assert not change.begun
         assert not library.superseded
         change.begin()
