@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -39,13 +40,13 @@ class MadeVideo:
 
 
 def videos(rows: int) -> Iterator[MadeVideo]:
-    """Videos of so many rows together, evenly over the categories and the months of a year.
+    """Videos of at least so many rows together, evenly over the categories and the months of a year.
 
     A video has a look of its own, and its scenes resemble those of others.
     """
     random = np.random.default_rng(11)
     topics = random.normal(size=(64, DIMENSION))
-    count = rows // ROWS_OF_VIDEO
+    count = math.ceil(rows / ROWS_OF_VIDEO)
     for number in range(count):
         look = 0.5 * random.normal(size=DIMENSION)
         shape = len(OPTIONS), SEGMENTS_OF_VIDEO
