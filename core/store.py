@@ -321,8 +321,9 @@ class VectorStore:
     ) -> list[ScoredSegment]:
         """The nearest segments by cosine, best first, equals by id; at most MAX_LIMIT.
 
-        `vector` has shape (dimension,). Videos in `without` give no answer. A segment passes `added_after` from that moment on and
-        `added_before` up to it, and needs a score of at least `min_score`.
+        `vector` has shape (dimension,). Videos in `without` give no answer. A segment passes
+        `added_after` from that moment on and `added_before` up to it, and needs a score of at least
+        `min_score`.
         """
         query = self._checked_vectors([vector])
         limit = min(limit, MAX_LIMIT)
@@ -360,20 +361,21 @@ class VectorStore:
         return {row["id"] for page in self._pages(["id"], _PAGE_ROWS) for row in page}
 
     def count(self) -> int:
-        """How many rows the collection holds."""
+        """How many rows the collection holds, with all that anybody has stored so far."""
         with self._reading("count the rows") as client:
             answer = client.query(
                 self.collection,
                 filter="",
                 output_fields=["count(*)"],
                 timeout=READ_SEC,
-                consistency_level="Session",
+                # It is compared with the records, and these know of other processes' rows as well.
+                consistency_level="Strong",
             )
         return int(answer[0]["count(*)"])
 
     def _pages(self, fields: list[str], page_rows: int) -> Iterator[list[Row]]:
-        # An iterator does not wait for what this process has just stored; a count does, and what
-        # it has waited for is there from then on.
+        # An iterator does not wait for what was just stored; a count does, and what it has waited
+        # for is there from then on.
         self.count()
         with self._reading("read all rows") as client:
             pages = client.query_iterator(

@@ -143,7 +143,7 @@ def test_a_view_has_an_address_and_back_leads_to_the_one_before(
     page.goto(f"{sampled.url}/explore?view=clusters")
     expect(page.get_by_text(LAST_WORDS["clusters"])).to_be_visible(timeout=60_000)
     page.get_by_role("radio", name="Outliers").click()
-    page.wait_for_function("location.search === '?view=outliers'")
+    page.wait_for_function("() => location.search === '?view=outliers'")
     expect(page.get_by_text(LAST_WORDS["outliers"])).to_be_visible()
     page.go_back()
     expect(page.get_by_role("radio", name="Clusters")).to_be_checked()

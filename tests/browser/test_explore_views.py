@@ -278,5 +278,5 @@ def test_no_view_keeps_anybody_out_and_none_scrolls_sideways_on_a_phone(
     assert [(rule["id"], rule["nodes"]) for rule in results["violations"]] == []
     page.set_viewport_size({"width": 390, "height": 844})
     settled(page)
-    page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+    page.wait_for_function("() => document.documentElement.scrollWidth <= innerWidth")
     assert no_sideways_scroll(page)

@@ -115,7 +115,7 @@ def test_a_strip_says_time_and_score_under_the_mouse_and_plays_where_it_is_click
     expect(strip.locator(".tip")).to_be_hidden()
     expect(strip.locator(".playhead")).to_be_visible()
     card.press("Enter")  # the moment itself again
-    page.wait_for_function("starts.at(-1)?.time < 42")
+    page.wait_for_function("() => starts.at(-1)?.time < 42")
     assert 5 <= current_time(card) < 8
 
 
@@ -312,7 +312,7 @@ def test_a_paused_player_goes_frame_by_frame(page: Page, grid: str, card_number:
     card = open_case(page, grid, "longer").nth(card_number)
     play(card)
     expect_state(card, "playing")
-    page.wait_for_function("starts.length === 1")
+    page.wait_for_function("() => starts.length === 1")
     card.press("k")
     expect_state(card, "paused")
     shown = [frame_number(card)]
@@ -321,7 +321,7 @@ def test_a_paused_player_goes_frame_by_frame(page: Page, grid: str, card_number:
             "video => { window.shown = false; video.requestVideoFrameCallback(() => (shown = true)) }"
         )
         card.press(key)
-        page.wait_for_function("shown")
+        page.wait_for_function("() => shown")
         shown.append(frame_number(card))
     assert [number - shown[0] for number in shown] == [0, 1, 2, 1, 2, 1]
     expect_asked(page)  # keys of the player ask the page for nothing
@@ -373,13 +373,13 @@ def test_the_segments_before_and_after_are_a_key_away(page: Page, grid: str) -> 
     card = open_full(page, grid).nth(2)  # from 9.5 to 12.5
     card.press("]")
     expect_state(card, "playing")
-    page.wait_for_function("starts.at(-1)?.time >= 15")
+    page.wait_for_function("() => starts.at(-1)?.time >= 15")
     for key, start in [("]", 18), ("[", 15), ("[", 12)]:
         card.press(key)
-        page.wait_for_function(f"Math.abs(starts.at(-1).time - {start}) < 0.05")
+        page.wait_for_function(f"() => Math.abs(starts.at(-1).time - {start}) < 0.05")
     card.press("p")  # on past the end
     card.locator("video").evaluate("video => { video.currentTime = 17.8 }")
-    page.wait_for_function("document.activeElement")
+    page.wait_for_function("() => document.activeElement")
     card.locator("video").evaluate(
         """video => new Promise((done) => {
           video.addEventListener("timeupdate", () => video.currentTime > 18.1 && done());
@@ -460,7 +460,7 @@ def test_the_detail_view_has_all_facts_and_a_strip_for_each_option(page: Page, g
     expect_state(large, "playing")
     assert 30 <= current_time(large) < 33
     detail.get_by_role("button", name="Next segment").click()
-    page.wait_for_function("Math.abs(starts.at(-1).time - 33) < 0.05")
+    page.wait_for_function("() => Math.abs(starts.at(-1).time - 33) < 0.05")
     detail.get_by_role("button", name="Loop").click()
     detail.get_by_role("button", name="Speed 2").click()
     assert large.locator("video").evaluate("video => video.playbackRate") == 2

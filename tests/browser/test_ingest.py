@@ -69,7 +69,7 @@ def expect_no_sideways_scroll(page: Page) -> None:
     """On a phone; a table may scroll by itself."""
     page.set_viewport_size(PHONE)
     page.wait_for_function(
-        """[...document.querySelectorAll("html, [data-testid=stMain]")].every(
+        """() => [...document.querySelectorAll("html, [data-testid=stMain]")].every(
         e => e.scrollWidth <= e.clientWidth)"""
     )
     page.set_viewport_size(DESK)

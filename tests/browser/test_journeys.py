@@ -109,7 +109,7 @@ def test_more_like_this_starts_a_search_that_its_address_repeats(
     title = card.get_by_role("heading").inner_text()
     card.hover()
     card.get_by_role("button", name="More like this").click()
-    page.wait_for_function("new URL(location.href).searchParams.has('like')")
+    page.wait_for_function("() => new URL(location.href).searchParams.has('like')")
     expect(search_box(page)).to_have_value("")
     expect(chip(page, f"{title}, ")).to_be_visible()
     expect(page.get_by_test_id("moment").first).to_have_accessible_name(
@@ -237,7 +237,7 @@ def test_filters_from_the_address_stand_in_the_form_when_it_is_opened(
     expect(page.get_by_role("button", name=f"Remove {title}", exact=True)).to_be_visible()
     page.keyboard.press("Escape")
     chip(page, title).click()
-    page.wait_for_function("!new URL(location.href).searchParams.has('video')")
+    page.wait_for_function("() => !new URL(location.href).searchParams.has('video')")
     settled(page)
     page.get_by_role("button", name="below the cut").click()
     titles = page.get_by_test_id("moment").evaluate_all("all => all.map(c => c.dataset.videoId)")

@@ -47,7 +47,7 @@ def test_a_player_starts_at_the_very_frame_of_its_moment(page: Page, grid: str) 
     expected = []
     for index in range(cards.count()):
         play(cards.nth(index))
-        page.wait_for_function(f"starts.length > {index}")
+        page.wait_for_function(f"() => starts.length > {index}")
         start = seconds(cards.nth(index), "start")
         rate = rates[cards.nth(index).get_attribute("data-video-id") or ""]
         # A start that was rounded to the millisecond still means the frame it was taken from.
@@ -61,7 +61,7 @@ def test_the_frames_presented_first_belong_to_the_moment(page: Page, grid: str) 
     cards = open_case(page, grid, "longer")
     for index in range(cards.count()):
         play(cards.nth(index))
-        page.wait_for_function(f"starts.length > {index}")
+        page.wait_for_function(f"() => starts.length > {index}")
         late = page.evaluate(f"starts[{index}].presented") - seconds(cards.nth(index), "start")
         assert 0 <= late < 1
 
@@ -330,7 +330,7 @@ def test_taking_the_grid_away_stops_its_player(page: Page, grid: str) -> None:
     card.locator("video").evaluate("video => { window.mark = video }")
     page.get_by_text("Grid", exact=True).click()
     expect(page.get_by_test_id("moment")).to_have_count(0)
-    page.wait_for_function("mark.paused && !mark.hasAttribute('src')")
+    page.wait_for_function("() => mark.paused && !mark.hasAttribute('src')")
 
 
 def test_a_card_says_what_it_is_in_text_and_in_numbers(page: Page, grid: str) -> None:
@@ -660,7 +660,7 @@ def test_either_half_of_a_pair_can_be_played_by_its_label(page: Page, grid: str)
     second.press("Enter")
     expect_state(card, "playing")
     expect(second).to_have_attribute("aria-current", "true")
-    page.wait_for_function("starts.length === 1")
+    page.wait_for_function("() => starts.length === 1")
     assert page.evaluate("starts[0].time") == pytest.approx(40.0, abs=0.05)
     first.click()
     expect(first).to_have_attribute("aria-current", "true")
@@ -693,7 +693,7 @@ def test_the_preview_of_a_pair_shows_both_halves_again_and_again(page: Page, gri
     card.hover()
     expect_state(card, "preview")
     card.locator("video").evaluate(WATCH_STRETCHES)
-    page.wait_for_function("stretches.length === 4")
+    page.wait_for_function("() => stretches.length === 4")
     starts = [stretch[0] for stretch in spans_of_pair(page)[1:3]]
     assert starts == pytest.approx([31.4, 12.2], abs=0.15)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +194,18 @@ def test_an_authority_that_is_no_certificate_is_explained(server: str, tmp_path:
         pytest.raises(ConfigurationError, match="notes.pem"),
     ):
         open_store(proxy.url.replace("http:", "https:"), ca_file=tmp_path / "notes.pem")
+
+
+def test_what_another_process_has_stored_is_counted_at_once(server: str) -> None:
+    with (
+        open_store(server, "counted") as store,
+        multiprocessing.get_context("spawn").Pool(1) as other,
+    ):
+        for number in range(1, 9):
+            other.apply(store_one, (server, f"v{number}"))
+            assert store.count() == number
+
+
+def store_one(server: str, video_id: str) -> None:
+    with open_store(server, "counted") as store:
+        store.upsert(video_id, "", ADDED_AT, embedded(video_id, 1, dimension=DIMENSION))
