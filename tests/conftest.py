@@ -3,11 +3,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 import hypothesis
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 from tests.clock import Clock
 from tests.milvus_server import running_milvus
@@ -22,18 +21,27 @@ hypothesis.settings.load_profile("untimed")
 _OURS = ("SEEKPOINT_", "TWELVELABS_", "TWELVE_LABS_", "MILVUS_", "DATABASE_URL")
 
 
-class _ByFile(LoadScopeScheduling):
-    """Gives each file to one process, so that what it has set up is set up once, and all of the
-    browser's to the same: two browsers would take each other's time."""
+# What is slow to set up, by the fixtures that do it: files that use the same go to one process. The
+# longest come first, so that no process has the others wait for it at the end.
+_SHARED = {
+    "milvus": {"milvus_server", "store_uri", "shared_uri"},
+    "samples": {"sampled"},
+    "browser": {"browser"},
+}
 
-    def _split_scope(self, nodeid: str) -> str:
-        file, _, _ = nodeid.partition("::")
-        return "browser" if "/browser/" in file else file
 
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByFile:
-    return _ByFile(config, log)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives each file to one process, so that what it has set up is set up once."""
+    uses: dict[Path, set[str]] = {}
+    for item in items:
+        uses.setdefault(item.path, set()).update(getattr(item, "fixturenames", ()))
+    groups = {
+        path: next((name for name, shared in _SHARED.items() if shared & used), str(path))
+        for path, used in uses.items()
+    }
+    items.sort(key=lambda item: groups[item.path] not in _SHARED)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(groups[item.path]))
 
 
 @pytest.fixture(autouse=True)
