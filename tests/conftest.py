@@ -3,7 +3,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import hypothesis
 import pytest
@@ -32,16 +31,20 @@ _SHARED = {
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Gives each file to one process, so that what it has set up is set up once."""
-    uses: dict[Path, set[str]] = {}
+    uses: dict[str, set[str]] = {}
     for item in items:
-        uses.setdefault(item.path, set()).update(getattr(item, "fixturenames", ()))
+        uses.setdefault(_file(item), set()).update(getattr(item, "fixturenames", ()))
     groups = {
-        path: next((name for name, shared in _SHARED.items() if shared & used), str(path))
-        for path, used in uses.items()
+        file: next((name for name, shared in _SHARED.items() if shared & used), file)
+        for file, used in uses.items()
     }
-    items.sort(key=lambda item: groups[item.path] not in _SHARED)
+    items.sort(key=lambda item: groups[_file(item)] not in _SHARED)
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups[item.path]))
+        item.add_marker(pytest.mark.xdist_group(groups[_file(item)]))
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
 
 
 @pytest.fixture(autouse=True)
