@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, ParamSpec, TypeVar, cast
 
 from core.errors import MediaError
+from core.seekable import SeekableFile
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -277,27 +278,12 @@ class _Inside:
         return self.live if value.size is None else _Borrowed(self.line, value.size)
 
 
-class _Borrowed(io.RawIOBase):
+class _Borrowed(SeekableFile):
     """A file that is open in the app."""
 
     def __init__(self, line: Connection, size: int) -> None:
+        super().__init__(size)
         self._line = line
-        self._size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
 
     def readinto(self, buffer: Any) -> int:
         self._line.send(("reads", (self._position, len(buffer))))

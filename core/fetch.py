@@ -14,7 +14,6 @@ address or its content is a plain MediaError.
 from __future__ import annotations
 
 import codecs
-import io
 import ipaddress
 import os
 import re
@@ -35,6 +34,7 @@ import httpx
 
 from core.errors import MediaError, MediaUnreachable
 from core.media import is_text
+from core.seekable import SeekableFile
 
 MAX_REDIRECTS = 5
 # Of one wait for the next bytes. Who sends a byte now and then is stopped by the limits below.
@@ -180,7 +180,7 @@ def fetch_bytes(url: str, *, allow_private: bool, max_bytes: int) -> bytes:
         return b"".join(_body(response, max_bytes))
 
 
-class RemoteFile(io.RawIOBase, BinaryIO):
+class RemoteFile(SeekableFile, BinaryIO):
     """A file on the web that can be read at any place without being downloaded whole.
 
     Reads go through whole blocks, of which the last few are kept, so that a demuxer's many small
@@ -192,13 +192,11 @@ class RemoteFile(io.RawIOBase, BinaryIO):
     """
 
     def __init__(self, url: str, *, allow_private: bool) -> None:
-        super().__init__()
+        super().__init__(size=0)
         self._client = _client(allow_private)
         self._url = check_url(url, allow_private=allow_private)
-        self._position = 0
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._until = time.monotonic() + _OPEN_SEC
-        self.size = 0
         try:
             self._block(0)
         except MediaError:
@@ -214,20 +212,6 @@ class RemoteFile(io.RawIOBase, BinaryIO):
     def close(self) -> None:
         self._client.close()
         super().close()
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         filled = 0

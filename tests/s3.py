@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from tests.loopback import Loopback
 
-class S3:
+
+class S3(Loopback):
     """Objects by `/bucket/key`, and what was asked for: (method, path, Range header). While it is
     `down` it answers nothing but errors."""
 
@@ -19,23 +19,7 @@ class S3:
         self.asked: list[tuple[str, str, str]] = []
         self.down = False
         self._parts: dict[str, dict[int, bytes]] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), daemon=True
-        )
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        super().__init__(_handler(self))
 
     def listing(self, bucket: str, prefix: str, delimiter: str) -> str:
         """What S3 answers a ListObjectsV2."""

@@ -36,13 +36,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import IO, Any, Literal, Self, cast
+from http.server import BaseHTTPRequestHandler
+from typing import IO, Any, Literal, cast
 from urllib.parse import parse_qs, urlsplit
 
 import av
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+
+from tests.loopback import Loopback
 
 ROOT = "/v1.3"
 WIRE_LENGTH = 3.7
@@ -166,7 +168,7 @@ def invalid(message: str, code: str = "parameter_invalid") -> Refusal:
 Spoil = Callable[[list[Json]], list[Json]]
 
 
-class StandIn:
+class StandIn(Loopback):
     """The service: its assets and tasks, its faults, and every request it got.
 
     `polls_needed` is how often an asset or a task answers `processing` before it is ready; a task
@@ -215,28 +217,11 @@ class StandIn:
         self._faults: dict[str, list[Fault]] = {}
         self._lock = threading.RLock()
         self._random = random.Random(7)
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), daemon=True
-        )
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_handler(self), port)
 
     @property
     def url(self) -> str:
         return f"{self.origin}{ROOT}"
-
-    @property
-    def origin(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
 
     # Switches for tests
 

@@ -34,7 +34,7 @@ TIMEOUT = 60.0
 @pytest.fixture(scope="module")
 def running_s3() -> Iterator[S3]:
     with S3() as s3, pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ENDPOINT_URL", s3.address)
+        environment.setenv("AWS_ENDPOINT_URL", s3.origin)
         environment.setenv("AWS_ACCESS_KEY_ID", "access-key")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "secret-key")
         yield s3
