@@ -14,7 +14,7 @@ run: $(RUNTIME) ## start Seekpoint; Streamlit's own environment variables are ho
 	$(BIN)/streamlit run app.py
 
 test: $(DEV) chromium postgres check ## everything: lint, types, unit, contract, store, page and browser tests
-	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 check: $(DEV) ## lint, format and types
 	$(BIN)/ruff check .

@@ -3,9 +3,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.clock import Clock
 from tests.milvus_server import running_milvus
@@ -20,31 +22,37 @@ hypothesis.settings.load_profile("untimed")
 _OURS = ("SEEKPOINT_", "TWELVELABS_", "TWELVE_LABS_", "MILVUS_", "DATABASE_URL")
 
 
-# What is slow to set up, by the fixtures that do it: files that use the same go to one process. The
-# longest come first, so that no process has the others wait for it at the end.
-_SHARED = {
-    "milvus": {"milvus_server", "store_uri", "shared_uri"},
-    "samples": {"sampled"},
-    "browser": {"browser"},
-}
+# Files that share what is slow to set up: the app with the samples, a browser, a Milvus server.
+_SAMPLES = ("accessibility", "explore", "journeys", "keyboard", "operation", "policy", "recipe")
+_MILVUS = ("explorer", "move", "rows", "search", "server", "text", "two_servers", "server_engine")
+
+
+def _group(nodeid: str) -> str:
+    file = nodeid.partition("::")[0]
+    folder, _, name = file.removesuffix(".py").rpartition("/test_")
+    if folder != "tests/unit" and name in _MILVUS:
+        return "milvus"
+    if folder == "tests/browser":
+        return "samples" if name in _SAMPLES else "browser"
+    return file
+
+
+class _ByGroup(LoadScopeScheduling):
+    """Gives each file, and files that share something, to one process: what they have set up is set
+    up once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByGroup:
+    return _ByGroup(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Gives each file to one process, so that what it has set up is set up once."""
-    uses: dict[str, set[str]] = {}
-    for item in items:
-        uses.setdefault(_file(item), set()).update(getattr(item, "fixturenames", ()))
-    groups = {
-        file: next((name for name, shared in _SHARED.items() if shared & used), file)
-        for file, used in uses.items()
-    }
-    items.sort(key=lambda item: groups[_file(item)] not in _SHARED)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups[_file(item)]))
-
-
-def _file(item: pytest.Item) -> str:
-    return item.nodeid.partition("::")[0]
+    """The longest come first, so that no process works on while the others have finished."""
+    items.sort(key=lambda item: _group(item.nodeid) not in {"milvus", "samples", "browser"})
 
 
 @pytest.fixture(autouse=True)
