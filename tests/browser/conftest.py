@@ -36,6 +36,9 @@ CHROMIUM_ARGS = [
 VIEWPORT: ViewportSize = {"width": 1280, "height": 900}
 SAMPLES_SEC = 180
 
+# Of what comes in its own time: on a machine with other work to do that is not five seconds.
+expect.set_options(timeout=20_000)
+
 
 def settled(page: Page) -> None:
     """Waits until Streamlit has finished the current run."""
