@@ -39,8 +39,8 @@ def _twelve_labs(library: Library) -> None:
     )
     st.code("TWELVELABS_API_KEY=your-key", language=None)
     st.markdown(
-        "The two kinds of embedding cannot be mixed, so each keeps its own collection: your videos "
-        "stay here and are embedded again when you add them there."
+        "The two kinds of embedding cannot be mixed, so each keeps its own collection: Library then "
+        "offers to embed your videos anew, and until they are ready the built-in search answers."
     )
 
 
