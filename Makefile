@@ -13,7 +13,11 @@ help: ## list the commands
 run: $(RUNTIME) ## start Seekpoint; Streamlit's own environment variables are honoured
 	$(BIN)/streamlit run app.py
 
-test: $(DEV) chromium postgres check ## everything: lint, types, unit, contract, store, page and browser tests
+test: $(DEV) chromium postgres ## everything: lint, types, unit, contract, store, page and browser tests
+	@$(MAKE) --no-print-directory -j 2 check tests
+
+.PHONY: tests
+tests: $(DEV)
 	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 check: $(DEV) ## lint, format and types
