@@ -14,7 +14,7 @@ from playwright.sync_api import FloatRect, Locator, Page, expect
 from components.format import clock
 from tests.app_server import Server
 from tests.browser.conftest import readme_picture, search, search_box, settled
-from tests.browser.test_journeys import WATCH_STARTS, no_sideways_scroll, seconds
+from tests.browser.test_journeys import WATCH_STARTS, expect_no_sideways_scroll, seconds
 
 BLACK, WHITE = "rgb(0, 0, 0)", "rgb(255, 255, 255)"
 LAST_WORDS = {
@@ -184,7 +184,7 @@ def test_no_view_keeps_anybody_out(
 def test_no_view_scrolls_sideways_on_a_phone(sampled: Server, page: Page, view: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     open_view(page, sampled, view)
-    assert no_sideways_scroll(page)
+    expect_no_sideways_scroll(page)
 
 
 def test_the_screenshot_of_the_readme_shows_the_map(sampled: Server, page: Page) -> None:

@@ -16,7 +16,7 @@ from playwright.sync_api import Locator, Page, expect
 from core import Settings, open_library
 from tests.app_server import Server, running_app
 from tests.browser.conftest import settled
-from tests.browser.test_journeys import no_sideways_scroll
+from tests.browser.test_journeys import expect_no_sideways_scroll
 from tests.media import make_video
 from tests.stills import CLIPS, SCENE_SEC, dated, film_of, still
 
@@ -279,4 +279,4 @@ def test_no_view_keeps_anybody_out_and_none_scrolls_sideways_on_a_phone(
     page.set_viewport_size({"width": 390, "height": 844})
     settled(page)
     page.wait_for_function("() => document.documentElement.scrollWidth <= innerWidth")
-    assert no_sideways_scroll(page)
+    expect_no_sideways_scroll(page)

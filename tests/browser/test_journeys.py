@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 import samples
 from core import media
@@ -33,16 +33,19 @@ def seconds(card: Locator, name: str) -> float:
     return float(card.get_attribute(f"data-{name}") or "nan")
 
 
-def no_sideways_scroll(page: Page) -> bool:
-    """Neither the page nor a part of it, which the keyboard could not reach."""
-    return bool(
-        page.evaluate(
-            """[...document.querySelectorAll("html, [data-testid=stMain] *")].every(
-            e => e.scrollWidth <= e.clientWidth
-              || !["auto", "scroll"].includes(getComputedStyle(e).overflowX)) &&
-            document.documentElement.scrollWidth <= window.innerWidth"""
-        )
-    )
+SIDEWAYS_SCROLLERS = """() => [...document.querySelectorAll("html, [data-testid=stMain] *")]
+    .filter(e => e.scrollWidth > e.clientWidth && (e.matches("html")
+        || ["auto", "scroll"].includes(getComputedStyle(e).overflowX)))
+    .map(e => `${e.tagName} ${e.dataset.testid ?? e.className}: ${e.scrollWidth}`)"""
+
+
+def expect_no_sideways_scroll(page: Page) -> None:
+    """Neither of the page nor of a part of it, which the keyboard could not reach, once all is laid
+    out."""
+    try:
+        page.wait_for_function(f"() => ({SIDEWAYS_SCROLLERS})().length === 0")
+    except TimeoutError as error:
+        raise AssertionError(page.evaluate(SIDEWAYS_SCROLLERS)) from error
 
 
 def test_a_newcomer_finds_plays_and_exports_a_moment(sampled: Server, page: Page) -> None:
@@ -180,7 +183,7 @@ def test_no_page_scrolls_sideways_on_a_phone(
     page.goto(f"{sampled.url}/{path}")
     expect(page.get_by_text(last_words).last).to_be_visible()
     settled(page)
-    assert no_sideways_scroll(page)
+    expect_no_sideways_scroll(page)
 
 
 def test_nothing_is_asked_of_any_other_host_and_no_media_before_a_hover(
