@@ -3,12 +3,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from core.database import Database
 from tests.clock import Clock
 from tests.milvus_server import running_milvus
 from tests.web import Web
@@ -81,6 +83,14 @@ def web() -> Iterator[Web]:
     """An empty web server on this machine."""
     with Web() as running:
         yield running
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """Empty records, in a file."""
+    opened = Database(f"sqlite:///{tmp_path / 'records.db'}")
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import random
-import resource
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import pytest
 
 from core.errors import StoreUnavailable
 from core.store import VectorStore, segment_id
+from tests.full_disk import files_no_larger_than
 from tests.milvus import adder
 from tests.milvus.adder import OPTIONS, segments_of
 from tests.milvus.rows import ADDED_AT, SEGMENT_SEC, embedded, open_store, vector_of
@@ -72,17 +72,6 @@ def check_rows(store: VectorStore, acknowledged: list[str]) -> None:
     found = [scored.segment.id for scored in store.search(vector_of("q"), limit=16_384)]
     assert expected.keys() <= set(found)
     assert len(found) == len(set(found)) == store.count()
-
-
-@contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    """Every write beyond `size` bytes of a file fails, as it does on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def refused_for_want_of_space(call: Callable[[], object]) -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,13 +12,6 @@ from core.database import Database
 from tests.clock import Clock
 
 ANNA, BEN = Who("anna@example.com", "analyst"), Who("ben@example.com", "admin")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path / 'records.db'}")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import pytest
 from core import Settings, Stage, open_library
 from core.backup import back_up, main, restore
 from core.errors import ConfigurationError, StoreError
+from tests.full_disk import files_no_larger_than
 from tests.media import make_video, uploaded
 
 WAIT_SEC = 60.0
@@ -88,17 +87,6 @@ def test_a_backup_that_was_ended_goes_on_and_takes_what_changed_meanwhile(
     assert small.stat().st_ctime_ns == copied.st_ctime_ns  # not once more
     with closing(sqlite3.connect(tmp_path / "backup" / "files" / "seekpoint.db")) as copy:
         assert copy.execute("SELECT word FROM t").fetchall() == [("first",), ("second",)]
-
-
-@contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    """Every write beyond `size` bytes of a file fails, as it does on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_bringing_back_goes_on_where_it_was_ended(data: Settings, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,13 +84,6 @@ def links(tmp_path: Path) -> Links:
 @pytest.fixture
 def policy(tmp_path: Path) -> Policy:
     return Policy(Settings(data_dir=tmp_path / "data"), login=False)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path / 'records.db'}")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

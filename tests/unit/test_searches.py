@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,13 +22,6 @@ FILTERS = Filters(
     min_score=0.2,
     added_after=datetime(2026, 1, 2, tzinfo=UTC),
 )
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path / 'records.db'}")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
