@@ -20,7 +20,6 @@ from sqlalchemy import Select, or_, select
 
 from core.database import AuditRow, Database
 from core.export import inert
-from core.intake import valid_text
 
 Action = Literal[
     "searched",
@@ -82,8 +81,8 @@ class Audit:
                     user=who.user,
                     role=who.role,
                     action=action,
-                    subject=_kept(subject),
-                    detail=_kept(detail),
+                    subject=subject[:_MOST_CHARS],
+                    detail=detail[:_MOST_CHARS],
                 )
                 for subject in subjects or ("",)
             )
@@ -116,11 +115,6 @@ class Audit:
             texts = (entry.user, entry.role, entry.action, entry.subject, entry.detail)
             writer.writerow([entry.at.isoformat(timespec="seconds"), *map(inert, texts)])
         return buffer.getvalue().encode("utf-8-sig")
-
-
-def _kept(text: str) -> str:
-    # What somebody typed may hold what no database keeps as text.
-    return valid_text(text).replace("\0", "?")[:_MOST_CHARS]
 
 
 def _matching(actions: Sequence[Action], words: str) -> Select[AuditRow]:

@@ -14,8 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy import delete, func, insert, select, update
 
 from core import records
-from core.database import BasketRow, Database, ExportRow
-from core.intake import valid_text
+from core.database import BasketRow, Database, ExportRow, valid_text
 from core.models import Finding, Video
 from core.records import ChangeRecipe, FindingsRecord
 
@@ -185,7 +184,7 @@ def _written(finding: Finding, as_kept: ChangeRecipe) -> str:
 
 
 def _clean_note(text: str) -> str:
-    return valid_text(text).strip()[:_NOTE_CHARS]
+    return text.strip()[:_NOTE_CHARS]
 
 
 def _clean_tags(tags: Sequence[str]) -> list[str]:

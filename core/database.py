@@ -19,12 +19,14 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Dialect,
     Engine,
     Float,
     Index,
     MetaData,
     String,
     Table,
+    TypeDecorator,
     cast,
     create_engine,
     event,
@@ -53,8 +55,24 @@ _CONNECTIONS = 20
 UNFINISHED = [stage.value for stage in Stage if not stage.finished]
 
 
+def valid_text(text: str) -> str:
+    """Text that every database keeps: with ? for a NUL, and for halves of characters, which come
+    along in the names of files and in JSON."""
+    return text.encode(errors="replace").decode().replace("\0", "?")
+
+
+class _Text(TypeDecorator[str]):
+    impl = String
+    cache_ok = True
+    python_type = str
+
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
+        return None if value is None else valid_text(value)
+
+
 class _Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012
+        str: _Text,
         dict[str, str]: JSON,
         dict[str, float]: JSON,
         list[list[Any]]: JSON,

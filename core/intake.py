@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from core import fetch, media
+from core.database import valid_text
 from core.embedders.base import Embedder
 from core.errors import MediaError, MediaUnreachable, SeekpointError
 from core.ledger import Ledger
@@ -43,17 +44,12 @@ def is_url(source: str | Path) -> bool:
     return isinstance(source, str) and "://" in source
 
 
-def valid_text(text: str) -> str:
-    """Text that can be kept: a name of bytes that are no text brings halves of characters along."""
-    return text.encode(errors="replace").decode()
-
-
 def normal_source(source: str | Path) -> str:
     """One spelling per source: a trimmed address, or an absolute path that can be kept as text."""
     if is_url(source):
         return str(source).strip()
     # A name that is no valid text can be neither kept nor shown; its job says it is not there.
-    path = Path(valid_text(str(source)).replace("\0", "?"))
+    path = Path(valid_text(str(source)))
     try:
         return str(path.expanduser().resolve())
     except (RuntimeError, OSError):

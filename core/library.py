@@ -31,7 +31,7 @@ from core.exporter import Exporter, ExportFormat
 from core.findings import findings_of
 from core.forecast import batch_fraction, batch_remaining_sec, pace, remaining_sec
 from core.ingest import IngestQueue
-from core.intake import Intake, default_title, normal_source, valid_text
+from core.intake import Intake, default_title, normal_source
 from core.lock import DataDirLock
 from core.media_store import Location, MediaStore, StoredFile, as_location, open_media_store
 from core.metrics import Metrics, Status, spread
@@ -794,7 +794,7 @@ def _new_job(source: str | Path | SourceEstimate, title: str, category: str) -> 
     named = normal_source(source)
     return NewJob(
         source=named,
-        title=valid_text(title or default_title(named)),
+        title=title or default_title(named),
         # Refused here: after the embedding, which is paid for, it would be too late.
         category=stored_text(category.strip(), "a category"),
         minutes=minutes,

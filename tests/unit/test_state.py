@@ -84,6 +84,22 @@ def test_putting_a_video_again_replaces_it(state: State) -> None:
     assert state.expected_rows() == 3
 
 
+@pytest.mark.parametrize("title", ["a\0b", "a\ud800b"])
+def test_what_no_database_keeps_as_text_is_kept_with_a_question_mark(
+    state: State, database: Database, title: str
+) -> None:
+    kept = stored("odd")
+    state.put_video(replace(kept, video=replace(kept.video, title=title)))
+    state.add_jobs([NewJob("/v.mp4", title, "")])
+    state.set_preference("named", title)
+
+    again = State(database, collection="c")
+
+    assert [stored.video.title for stored in again.videos()] == ["a?b"]
+    assert [job.title for job in again.jobs()] == ["a?b"]
+    assert again.preference("named") == "a?b"
+
+
 def test_a_removed_video_is_gone_and_removing_it_again_is_no_error(state: State) -> None:
     state.put_video(stored("a"))
     state.remove_video("a")
