@@ -9,13 +9,16 @@ from contextlib import asynccontextmanager
 import streamlit as st
 from starlette.middleware import Middleware
 
-from components import resources, shutdown
+from components import downloads, heaps, resources, shutdown
 from components.access import login_is_set_up
 from components.gate import Gate
 from components.headers import middleware
 from components.health import health_routes
 from components.requests import NamedRequests
 from components.routes import routes
+
+heaps.share()
+downloads.keep_for_a_while()
 
 
 @asynccontextmanager

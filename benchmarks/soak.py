@@ -69,7 +69,7 @@ def main() -> int:
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else MINUTES
     log = Log()
     with tempfile.TemporaryDirectory() as folder, Web() as web:
-        settings = Settings(data_dir=Path(folder) / "data")
+        settings = Settings(data_dir=Path(folder) / "data", allow_private_urls=True)
         load_samples(settings)
         film = make_video(Path(folder) / "film.mp4", seconds=6, fps=5, size=(320, 180))
         web.put("/film", Page(film.read_bytes()))
