@@ -4,8 +4,9 @@
 unless told otherwise, video by video as the app does, and prints a Markdown table for each engine:
 the median time of a search for 10 hits, the medians of its ratios to the bare call with the same
 filter and to numpy over all rows, and the share of the exact 10 that it finds. The three take turns.
-Under each table stand that share under every combination of filters, the time of a count, and of opening in a new process until the first answer,
-with the memory that this process and the server's hold then.
+Under each table stand that share under every combination of filters, the time of a count, and that
+of opening in a new process until the first answer, with the memory that this process and the
+server's hold then.
 """
 
 from __future__ import annotations
