@@ -21,6 +21,9 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 PATIENCE_SEC = 120.0
+# A browser asks again when the server closes a connection just as it is used; httpx does not, so it
+# closes them first. The server does after 5 seconds.
+IDLE_SEC = 2.0
 # How the app marks an error that it shows.
 ERROR_MARK = ":red[:material/error:]"
 # What a player asks for at first.
@@ -45,7 +48,11 @@ class Visitor:
             max_size=None,
             open_timeout=PATIENCE_SEC,
         )
-        self._http = httpx.Client(base_url=url, timeout=PATIENCE_SEC)
+        self._http = httpx.Client(
+            base_url=url,
+            timeout=PATIENCE_SEC,
+            limits=httpx.Limits(keepalive_expiry=IDLE_SEC),
+        )
         self._session_id = ""
         self._query = ""
         self._page = ""
