@@ -37,6 +37,9 @@ _ASKED, _BEGUN_WITH, _ROUND, _ADDRESS, _PENDING, _SEEN, _COMPLAINT = (
     "search_complaint",
 )
 _MOST_SEEN = 200
+# Streamlit remembers every widget that a session has ever had, so the names of widgets come back:
+# once those that had them last are long gone from the page.
+_ROUNDS = 16
 
 
 def asked() -> Asked:
@@ -148,7 +151,7 @@ def complaint() -> SeekpointError | None:
 def _adopt(question: Asked) -> None:
     state = st.session_state
     state[_ASKED] = state[_BEGUN_WITH] = question
-    state[_ROUND] = state.get(_ROUND, 0) + 1
+    state[_ROUND] = (state.get(_ROUND, 0) + 1) % _ROUNDS
 
 
 def _write_address(library: Library, question: Asked) -> None:

@@ -65,6 +65,11 @@ def crosses(app: AppTest) -> list[str]:
     ]
 
 
+def widgets(app: AppTest) -> set[str]:
+    kinds = ("text_input", "multiselect", "number_input", "slider", "date_input", "file_uploader")
+    return {element.key for kind in kinds for element in app.get(kind) if element.key}
+
+
 def weights(app: AppTest) -> list[Slider[float]]:
     return [slider for slider in app.slider if slider.label == "Weight"]
 
@@ -111,6 +116,19 @@ def test_removing_a_part_takes_its_words_out_of_the_box(filled: Library) -> None
     app.button(key="search_remove_1").click().run()
     assert box(app) == "red"
     assert app.query_params["q"] == "red"
+
+
+def test_a_long_session_has_no_more_widgets_than_a_short_one(filled: Library) -> None:
+    app = open_page()
+    seen: list[set[str]] = []
+    for number in range(34):
+        app.query_params["q"] = f"red {'very ' * number}car"
+        seen.append(widgets(app.run()))
+
+    first, then = set().union(*seen[:17]), set().union(*seen[17:])
+
+    assert then <= first
+    assert all(len(drawn) == len(seen[0]) for drawn in seen)
 
 
 def test_a_part_left_out_keeps_its_weight_until_it_is_used_again(filled: Library) -> None:
