@@ -245,7 +245,9 @@ def _new_client(*args: Any, **kwargs: Any) -> Any:
 
     # Its import lets it speak: warnings that are none, and failures that we explain ourselves.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
-    return MilvusClient(*args, **kwargs)
+    # pymilvus keeps a shared connection for ever, and gives it to whoever next asks for its address,
+    # whatever they say of encryption and authorities: a Lite file may get the port of another.
+    return MilvusClient(*args, dedicated=True, **kwargs)
 
 
 Connection = LiteFile | Server

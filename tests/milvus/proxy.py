@@ -48,7 +48,11 @@ def make_certificate(folder: Path) -> Certificate:
 
 @contextmanager
 def running_proxy(
-    milvus: str, *, certificate: Certificate | None = None, knows_hnsw: bool = True
+    milvus: str,
+    *,
+    port: int = 0,
+    certificate: Certificate | None = None,
+    knows_hnsw: bool = True,
 ) -> Iterator[Proxy]:
     proxy, over = Proxy(knows_hnsw=knows_hnsw), threading.Event()
     with grpc.insecure_channel(urlsplit(milvus).netloc, options=_LARGE) as channel:
@@ -56,12 +60,12 @@ def running_proxy(
             ThreadPoolExecutor(8), handlers=(_Handler(channel, proxy, over),), options=_LARGE
         )
         if certificate is None:
-            port = server.add_insecure_port("127.0.0.1:0")
+            port = server.add_insecure_port(f"127.0.0.1:{port}")
             proxy.url = f"http://127.0.0.1:{port}"
         else:
             pair = (certificate.key.read_bytes(), certificate.file.read_bytes())
             credentials = grpc.ssl_server_credentials([pair])
-            port = server.add_secure_port("127.0.0.1:0", credentials)
+            port = server.add_secure_port(f"127.0.0.1:{port}", credentials)
             proxy.url = f"https://127.0.0.1:{port}"
         server.start()
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -178,6 +179,15 @@ def test_a_server_that_does_not_encrypt_is_told_from_one_that_does(
         with pytest.raises(StoreUnavailable, match="encrypted") as caught:
             open_store(proxy.url.replace("http:", "https:"))
         assert "http://" in caught.value.hint
+
+
+def test_what_answers_later_at_the_same_port_gets_a_connection_of_its_own(
+    server: str, certificate: Certificate
+) -> None:
+    with running_proxy(server, certificate=certificate) as proxy:
+        open_store(proxy.url, ca_file=certificate.file).close()
+    with running_proxy(server, port=urlsplit(proxy.url).port or 0) as proxy:
+        open_store(proxy.url).close()
 
 
 def test_an_authority_for_an_address_without_encryption_is_refused(
