@@ -18,6 +18,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -57,6 +58,8 @@ HONEST_LIMITS = (
     "of language, add a Twelve Labs key."
 )
 
+# Without it two threads could load the model at the same time.
+_LOADING = threading.Lock()
 _SIDE = 224
 # How sharply a text prefers its nearest concepts; measured.
 _TEMPERATURE = 0.07
@@ -110,7 +113,7 @@ _FILLERS = frozenset(_FILLER_LINE.split())
 class LocalEmbedder:
     """Texts, pictures, clips and videos as unit vectors of 1000 numbers; runs on the CPU.
 
-    The model is loaded on first use, once, from any thread.
+    The model is loaded on first use, once in a process, from any thread.
     """
 
     name = "local"
@@ -125,8 +128,6 @@ class LocalEmbedder:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._lock = threading.Lock()
-        self._loaded: _Model | None = None
 
     def embed_text(self, text: str) -> Vector:
         """The direction of a text.
@@ -134,7 +135,7 @@ class LocalEmbedder:
         Raises:
             RecipeError: empty, too long, or without a word it knows.
         """
-        model = self._model()
+        model = _model()
         _check_text(text, model.words.pieces(text))
         colours = _colours_of_text(text)
         meaning = model.meaning(text)
@@ -198,7 +199,7 @@ class LocalEmbedder:
             on_progress(Progress(Stage.EMBEDDING, 0.0))
             sampled = _reported(media.frames(path, fps=FRAMES_PER_SEC), duration, on_progress)
             means = self._means(sampled, borders)
-        vectors = [self._model().picture_vector(mean) for mean in means]
+        vectors = [_model().picture_vector(mean) for mean in means]
         return [
             EmbeddedSegment(float(start), float(end), "visual", vector)
             for start, end, vector in zip(borders, borders[1:], vectors, strict=False)
@@ -212,24 +213,18 @@ class LocalEmbedder:
 
     def explain(self, query: Vector, segment: Vector) -> str:
         """One to three things that make the match, such as "sports car, red"."""
-        return self._model().explain(query, segment)
+        return _model().explain(query, segment)
 
     def check(self) -> None:
         """Nothing: all it needs came with it."""
-
-    def _model(self) -> _Model:
-        with self._lock:
-            if self._loaded is None:
-                self._loaded = _Model.load(DATA)
-            return self._loaded
 
     def _mean(self, pictures: Iterable[Image.Image]) -> Vector:
         """One vector for all pictures; holds a batch of them at a time."""
         total, count = np.zeros(CLASSES + len(COLOURS), np.float32), 0
         for batch in _batched(map(_Views.of, pictures), BATCH):
-            total += self._model().look(batch).sum(0)
+            total += _model().look(batch).sum(0)
             count += len(batch)
-        return self._model().picture_vector(total / np.float32(count))
+        return _model().picture_vector(total / np.float32(count))
 
     def _means(
         self, sampled: Iterable[tuple[float, Image.Image]], borders: NDArray[np.float64]
@@ -239,7 +234,7 @@ class LocalEmbedder:
         counts = [0] * len(sums)
         views = ((second, _Views.of(picture)) for second, picture in sampled)
         for batch in _batched(views, BATCH):
-            seen = self._model().look([view for _, view in batch])
+            seen = _model().look([view for _, view in batch])
             for (second, _), row in zip(batch, seen, strict=True):
                 index = int(np.searchsorted(borders, second + 1e-6, side="right")) - 1
                 index = min(max(index, 0), len(sums) - 1)
@@ -428,6 +423,17 @@ class _Concepts:
         shares = np.exp(closeness - closeness.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
         return _unit(shares[:, :CLASSES] + shares[:, CLASSES:] @ self.spread)
+
+
+def _model() -> _Model:
+    """The one model of the process: nothing changes it, so all libraries share it."""
+    with _LOADING:
+        return _loaded_model()
+
+
+@cache
+def _loaded_model() -> _Model:
+    return _Model.load(DATA)
 
 
 def _check_text(text: str, pieces: list[int]) -> None:

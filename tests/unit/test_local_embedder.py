@@ -139,7 +139,7 @@ def test_a_colour_word_finds_the_picture_of_that_colour(
 
 
 def test_colours_leave_a_text_without_colour_words_alone(embedder: LocalEmbedder) -> None:
-    model = embedder._model()
+    model = local._model()
     query = embedder.embed_text("a sports car on a road")
     assert model._quiet @ query == pytest.approx(np.zeros(11), abs=1e-6)
     # A picture's colour part is as long whatever its colours, so it cannot change an order.
