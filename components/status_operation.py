@@ -123,7 +123,7 @@ def _times(metrics: Metrics, status: Status) -> None:
                 for stage, label in _SEARCH_STAGES.items()
                 if stage in stages
             }
-    rows |= {f"Adding a video: {stage}": spread for stage, spread in status.stages.items()}
+    rows |= {f"Adding: {stage}": spread for stage, spread in status.stages.items()}
     if not rows:
         st.caption("Nothing was searched or added yet.")
         return
@@ -131,12 +131,18 @@ def _times(metrics: Metrics, status: Status) -> None:
         pd.DataFrame(
             {
                 "What": list(rows),
-                "Half take at most": [_seconds(spread.p50) for spread in rows.values()],
-                "95 % take at most": [_seconds(spread.p95) for spread in rows.values()],
-                "Of the last": [spread.count for spread in rows.values()],
+                "Half": [_seconds(spread.p50) for spread in rows.values()],
+                "95 %": [_seconds(spread.p95) for spread in rows.values()],
+                "Count": [spread.count for spread in rows.values()],
             }
         ),
         hide_index=True,
+        # Short headings: all of it is seen on a phone.
+        column_config={
+            "Half": st.column_config.Column(help="Half of them took this long at most."),
+            "95 %": st.column_config.Column(help="95 of 100 took this long at most."),
+            "Count": st.column_config.Column(help="How many of the latest were looked at."),
+        },
     )
 
 

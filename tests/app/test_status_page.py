@@ -36,9 +36,9 @@ def test_it_tells_rows_queue_disk_and_times_of_what_was_done(filled: Library) ->
     assert "free of" in facts["Disk"]
     assert facts["Data folder"] == str(filled.settings.data_dir)
     times = app.dataframe[0].value.set_index("What")
-    assert times.loc["Search", "Of the last"] == 2
-    assert times.loc["Search: store", "Of the last"] == 2
-    assert times.loc["Adding a video: embedding", "Of the last"] == 2
+    assert times.loc["Search", "Count"] == 2
+    assert times.loc["Search: store", "Count"] == 2
+    assert times.loc["Adding: embedding", "Count"] == 2
 
 
 def test_what_needs_a_look_stands_above_with_what_to_do(

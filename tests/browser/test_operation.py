@@ -16,6 +16,8 @@ def test_the_status_page_fits_every_screen(sampled: Server, page: Page, width: i
     expect(page.get_by_role("heading", name="Times")).to_be_visible(timeout=30_000)
     settled(page)
     expect(page.get_by_text("18 ready", exact=True)).to_be_visible()
+    times = page.get_by_test_id("stDataFrame").first.locator(".dvn-scroller")
+    assert times.evaluate("table => table.scrollWidth <= table.clientWidth")
     assert page.evaluate(
         """[...document.querySelectorAll("html, [data-testid=stMain]")].every(
         e => e.scrollWidth <= e.clientWidth)"""
