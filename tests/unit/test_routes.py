@@ -194,7 +194,9 @@ def test_a_video_that_is_gone_is_not_found(client: Client, links: Links, video_i
 @pytest.mark.parametrize("end", ["x", "", "%00"])
 def test_a_tampered_link_is_forbidden(client: Client, links: Links, end: str) -> None:
     url = links.video_url(video("film"))
-    assert ask(client, "GET", url[:-1] + end).status_code == 403
+    # Some bits of the very last character say nothing: it may change and the link still be good.
+    end = "y" if url[-2] == end else end
+    assert ask(client, "GET", url[:-2] + end + url[-1]).status_code == 403
     poster = links.poster_url(video("film"), 1.5).replace("/1500.jpg", f"{end}x/1500.jpg")
     assert ask(client, "GET", poster).status_code == 403
 
