@@ -26,8 +26,6 @@ BENCHMARKS = (
     ("Search over the bare engine", "benchmarks.search"),
     ("Engines: file, server, numpy; recall under every filter", "benchmarks.engines"),
     ("Partitions: what a search within one category costs", "benchmarks.partitions"),
-    ("File, server and numpy under every filter", "benchmarks.engines"),
-    ("Partitions by category or month", "benchmarks.partitions"),
     ("What a score means", "benchmarks.calibration"),
     ("The heat of a video", "benchmarks.heat"),
     ("Clusters, outliers, copies", "benchmarks.analysis"),
