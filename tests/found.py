@@ -1,10 +1,14 @@
-"""Findings made by hand, for what is done with them."""
+"""Findings made by hand, for what is done with them, and what was found twice."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
+from typing import Any
+
+import pytest
 
 from core.findings import finding_id
 from core.models import Filters, Finding, Hit, Moment, Relevance, Segment, Video
@@ -39,3 +43,25 @@ def finding(video: Video, start: float, end: float, *, rank: int = 1) -> Finding
 
 def noted(found: Finding, note: str, *tags: str) -> Finding:
     return replace(found, note=note, tags=tags)
+
+
+def alike(moments: Sequence[Moment]) -> tuple[Moment, ...]:
+    """What equals the same moments found again. Until an engine has built the index of new rows it
+    adds up their scores in another order, and float32 near one is exact to 1e-7."""
+    return tuple(
+        replace(
+            moment,
+            hits=tuple(map(_hit_alike, moment.hits)),
+            then=moment.then and _hit_alike(moment.then),
+            similar=alike(moment.similar),
+        )
+        for moment in moments
+    )
+
+
+def _hit_alike(hit: Hit) -> Hit:
+    scores: dict[str, Any] = {
+        "score": pytest.approx(hit.score, abs=1e-6),
+        "scores_by_option": pytest.approx(dict(hit.scores_by_option), abs=1e-6),
+    }
+    return replace(hit, **scores)

@@ -7,19 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from core import Library, Part, Recipe, Settings, Stage, open_library
+from core import Library, Moment, Part, Recipe, Settings, Stage, open_library
 from tests.contract.conftest import KEY
 from tests.contract.standin import StandIn
+from tests.found import alike
 
 URLS = [
     "https://media.example/red-car-on-street.mp4",
     "https://media.example/blue-sea-at-night.mp4",
 ]
 
-Answer = list[tuple[str, float, float, float]]
 
-
-def answers(library: Library, half_minute: Path, picture: bytes) -> list[Answer]:
+def answers(library: Library, half_minute: Path, picture: bytes) -> list[tuple[Moment, ...]]:
     """What the library answers to words, to a picture and to a clip."""
     recipes = [
         Recipe.parse("red car"),
@@ -27,13 +26,7 @@ def answers(library: Library, half_minute: Path, picture: bytes) -> list[Answer]
         Recipe((Part.image(picture, text="blue sea"),)),
         Recipe((Part.video(half_minute, start=2.0, end=8.0),)),
     ]
-    return [
-        [
-            (moment.video.title, moment.start_offset_sec, moment.end_offset_sec, moment.score)
-            for moment in library.search(recipe).moments
-        ]
-        for recipe in recipes
-    ]
+    return [library.search(recipe).moments for recipe in recipes]
 
 
 @pytest.mark.parametrize("model", ["marengo3.5", "marengo3.0"])
@@ -52,16 +45,17 @@ def test_two_urls_and_a_file_are_found_and_a_restart_gives_the_same_answers(
         assert [(job.stage, job.error) for job in jobs] == [(Stage.READY, "")] * 3
         assert all(job.task_id for job in jobs)
         before = answers(library, half_minute, picture)
-    assert [found[0][0] for found in (before[0], before[2])] == [
+    assert [found[0].video.title for found in (before[0], before[2])] == [
         "red-car-on-street",
         "blue-sea-at-night",
     ]
-    assert all(answer == sorted(answer, key=lambda moment: -moment[3]) for answer in before)
+    for found in before:
+        assert list(found) == sorted(found, key=lambda moment: -moment.score)
 
     tasks = len(service.tasks)
     with open_library(settings) as library:
         assert {video.model for video in library.videos()} == {model}
-        assert answers(library, half_minute, picture) == before
+        assert answers(library, half_minute, picture) == [alike(found) for found in before]
     assert len(service.tasks) == tasks == 3
 
 
