@@ -10,6 +10,9 @@ const LEAVE_TOLERANCE_SEC = 0.25;
 // A moment that ends this close to the end of its video has nothing after it to play on to, and
 // halves this close to each other nothing between them to jump over.
 const NOTHING_BETWEEN_SEC = 0.1;
+// Pictures that stood as long as each other, to this, are a frame long; one alone may be several,
+// for a busy machine leaves some out.
+const SAME_LENGTH_SEC = 0.001;
 // A frame is this long where nobody knows better.
 const USUAL_FRAME_SEC = 1 / 25;
 // Behind the end by more than this, a busy machine was late: the player goes back to the end.
@@ -28,8 +31,10 @@ class Player {
     this.withSound = withSound;
     this.ready = false;
     this.endless = false;
-    // The picture that stands, and how long pictures were seen to stand in this video.
+    // The picture that stands, how long the one before it stood, and how long a frame of this video
+    // was seen to be.
     this.frame = null;
+    this.stood = 0;
     this.frameSec = null;
     this.video = document.createElement("video");
     this.video.playsInline = true;
@@ -148,12 +153,15 @@ class Player {
     video.currentTime = Math.min(Math.max(0, second), video.duration);
   }
 
-  /** Notes each picture that is shown, and the shortest time between two. */
+  /** Notes each picture that is shown, and how long a frame is: the least that two in a row stood. */
   seeFrames() {
     this.video.requestVideoFrameCallback?.((_, { mediaTime }) => {
       const length = mediaTime - (this.frame ?? mediaTime);
-      if (!this.video.paused && length > 0.001) {
-        this.frameSec = Math.min(length, this.frameSec ?? length);
+      if (!this.video.paused && length > SAME_LENGTH_SEC) {
+        if (Math.abs(length - this.stood) < SAME_LENGTH_SEC) {
+          this.frameSec = Math.min(length, this.frameSec ?? length);
+        }
+        this.stood = length;
       }
       this.frame = mediaTime;
       this.seeFrames();

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    ConsoleMessage,
     Locator,
     Page,
     ViewportSize,
@@ -17,10 +18,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests import web as served
 from tests.app_server import ROOT, Server, running_app
 from tests.browser.grid_page import WATCH_FIRST_FRAMES, make_films
-from tests.web import Web
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_ARGS = [
@@ -91,34 +90,47 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def visitor(browser: Browser) -> Iterator[BrowserContext]:
-    """One visitor for nearly all tests: a page of theirs stays open, and with it the process that
-    has compiled Streamlit's files, which takes longer than most tests."""
+    """One visitor for nearly all tests, with one tab: Streamlit's files stay compiled in it, which
+    takes a new one longer than most tests."""
     context = browser.new_context(viewport=VIEWPORT)
-    with Web() as web:
-        address = web.put("/", served.Page(b"This page stays open.", "text/plain"))
-        context.new_page().goto(address)
-        yield context
+    yield context
     context.close()
-
-
-def _is_violation(text: str) -> bool:
-    return "Content Security Policy" in text
 
 
 @pytest.fixture
 def page(visitor: BrowserContext) -> Iterator[Page]:
-    """A page of a visitor who has left nothing behind. It may break no rule of its own policy."""
-    staying = list(visitor.pages)
+    """A page of a visitor who has left nothing behind. It may break no rule of its own policy.
+
+    A script of `add_init_script` stays in it unless it is used in a `with`.
+    """
+    tab = visitor.pages[0] if visitor.pages else visitor.new_page()
     broken: list[str] = []
-    page = visitor.new_page()
-    page.on("console", lambda line: broken.append(line.text) if _is_violation(line.text) else None)
-    yield page
+
+    def note(line: ConsoleMessage) -> None:
+        if "Content Security Policy" in line.text:
+            broken.append(line.text)
+
+    tab.on("console", note)
+    yield tab
+    tab.remove_listener("console", note)
     for opened in visitor.pages:
-        if opened not in staying:
+        if opened != tab:
             opened.close()
-    visitor.clear_cookies()
+    if not tab.is_closed():
+        _leave_nothing(tab)
     visitor.clear_permissions()
+    visitor.clear_cookies()
     assert broken == []
+
+
+def _leave_nothing(tab: Page) -> None:
+    tab.unroute_all()
+    if tab.url.startswith("http"):
+        tab.evaluate("sessionStorage.clear(); localStorage.clear()")
+    tab.goto("about:blank")
+    tab.mouse.move(0, 0)
+    tab.set_viewport_size(VIEWPORT)
+    tab.emulate_media(color_scheme="null", reduced_motion="null")
 
 
 @pytest.fixture
@@ -160,8 +172,21 @@ def grid(grid_media: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def grid_page(page: Page) -> Page:
+def grid_page(page: Page) -> Iterator[Page]:
     """A page that notes the first frame of each player."""
-    page.set_default_timeout(20_000)
-    page.add_init_script(WATCH_FIRST_FRAMES)
-    return page
+    with page.add_init_script(WATCH_FIRST_FRAMES):
+        yield page
+
+
+@pytest.fixture
+def starts_noted(page: Page) -> Iterator[None]:
+    """The page keeps in `starts` where each player begins, before the browser moves on."""
+    with page.add_init_script(
+        """window.starts = [];
+        const play = HTMLVideoElement.prototype.play;
+        HTMLVideoElement.prototype.play = function () {
+          window.starts.push(this.currentTime);
+          return play.call(this);
+        };"""
+    ):
+        yield

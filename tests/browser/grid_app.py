@@ -138,6 +138,10 @@ def longer_moments() -> list[Moment]:
     ]
 
 
+def slow_moments() -> list[Moment]:
+    return [moment(video("slow.mp4", title="Ten frames a second"), 1.0, 19.0)]
+
+
 def ranked_moments() -> list[Moment]:
     """Six moments in the order that their marks give them: good ones first, bad ones last."""
     coded = video("coded.mp4", title="Frame numbers", category="test films")
@@ -218,6 +222,7 @@ CASES = {
     "playing": playing_moments,
     "failing": failing_moments,
     "longer": longer_moments,
+    "slow": slow_moments,
     "ranked": ranked_moments,
     "merged": merged_moments,
     "pairs": pairs,

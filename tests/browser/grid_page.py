@@ -14,7 +14,10 @@ from tests.media import Picture, make_video
 BITS = 11
 # How the page writes down what it was asked.
 EVENTS = re.compile(r"^[a-z_]+: \S+\.mp4")
-# The number of the frame that stands on a player: it is written in black and white stripes.
+# The number of the frame that stands on a player: it is written in black and white stripes. Null
+# while nothing was painted yet. `paintedNumber` is that of a player at rest: the browser says that
+# it has arrived, and paints the picture of that with one of its next frames. On a busy machine the
+# one before still stands until then, or none.
 FRAME_NUMBER = """
 window.frameNumber = (video) => {
   const canvas = document.createElement("canvas");
@@ -24,9 +27,17 @@ window.frameNumber = (video) => {
   let number = 0;
   for (let bit = 0; bit < BITS; bit += 1) {
     const x = ((bit + 0.5) * canvas.width) / BITS;
-    number = number * 2 + (picture.getImageData(x, canvas.height / 2, 1, 1).data[0] > 127);
+    const [red, , , alpha] = picture.getImageData(x, canvas.height / 2, 1, 1).data;
+    if (!alpha) return null;
+    number = number * 2 + (red > 127);
   }
   return number;
+};
+window.paintedNumber = async (video) => {
+  for (let frame = 0; frame < 2 || frameNumber(video) === null; frame += 1) {
+    await new Promise(requestAnimationFrame);
+  }
+  return frameNumber(video);
 };
 """.replace("BITS", str(BITS))
 # Reads the frame of each player when it begins to play, and the first the browser presents after.
@@ -35,8 +46,10 @@ WATCH_FIRST_FRAMES = (
     + """
 window.starts = [];
 const play = HTMLVideoElement.prototype.play;
-HTMLVideoElement.prototype.play = function () {
-  const start = { number: frameNumber(this), time: this.currentTime };
+HTMLVideoElement.prototype.play = async function () {
+  // What plays already does not wait.
+  const number = this.paused ? await paintedNumber(this) : frameNumber(this);
+  const start = { number, time: this.currentTime };
   this.requestVideoFrameCallback((now, frame) => {
     window.starts.push({ ...start, presented: frame.mediaTime });
   });
@@ -51,6 +64,8 @@ def make_films(folder: Path) -> None:
     make_video(folder / "coded.mp4", seconds=60, size=(352, 198), frame=numbered(352, 198, 25))
     tall = numbered(198, 352, 30)
     make_video(folder / "tall.mp4", seconds=10, size=(198, 352), fps=30, audio=False, frame=tall)
+    slow = numbered(352, 198, 10)
+    make_video(folder / "slow.mp4", seconds=20, size=(352, 198), fps=10, frame=slow)
     make_video(folder / "short.mp4", seconds=3, size=(160, 90))
     make_video(folder / "mpeg4.mp4", seconds=8, size=(160, 90), codec="mpeg4")
     (folder / "text.mp4").write_text("This is a note, not a video.\n" * 50)

@@ -14,7 +14,8 @@ from playwright.sync_api import FloatRect, Locator, Page, expect
 from components.format import clock
 from tests.app_server import Server
 from tests.browser.conftest import readme_picture, search, search_box, settled
-from tests.browser.test_journeys import WATCH_STARTS, expect_no_sideways_scroll, seconds
+from tests.browser.grid_page import seconds
+from tests.browser.test_journeys import expect_no_sideways_scroll
 
 BLACK, WHITE = "rgb(0, 0, 0)", "rgb(255, 255, 255)"
 LAST_WORDS = {
@@ -84,8 +85,8 @@ def point_to_a_moment(page: Page) -> dict[str, str]:
     raise AssertionError("the map names no such moment")
 
 
+@pytest.mark.usefixtures("starts_noted")
 def test_a_click_on_the_map_plays_the_moment_at_its_offset(sampled: Server, page: Page) -> None:
-    page.add_init_script(WATCH_STARTS)
     open_map(page, sampled)
     said = point_to_a_moment(page)
     page.mouse.down()

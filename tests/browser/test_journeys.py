@@ -9,32 +9,21 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Locator, Page, TimeoutError, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 import samples
 from core import media
 from core.export import CSV_COLUMNS
 from tests.app_server import Server, running_app
 from tests.browser.conftest import chip, readme_picture, search, search_box, settled
+from tests.browser.grid_page import seconds
 
 QUERY = "a rocket taking off"
-# The position of each player when it begins to play, before the browser moves on.
-WATCH_STARTS = """
-window.starts = [];
-const play = HTMLVideoElement.prototype.play;
-HTMLVideoElement.prototype.play = function () {
-  window.starts.push(this.currentTime);
-  return play.call(this);
-};
-"""
 
 
-def seconds(card: Locator, name: str) -> float:
-    return float(card.get_attribute(f"data-{name}") or "nan")
-
-
+# In a table, which has more columns than a phone is wide, the arrow keys go from cell to cell.
 SIDEWAYS_SCROLLERS = """() => [...document.querySelectorAll("html, [data-testid=stMain] *")]
-    .filter(e => e.scrollWidth > e.clientWidth && (e.matches("html")
+    .filter(e => e.scrollWidth > e.clientWidth && !e.matches(".dvn-scroller") && (e.matches("html")
         || ["auto", "scroll"].includes(getComputedStyle(e).overflowX)))
     .map(e => `${e.tagName} ${e.dataset.testid ?? e.className}: ${e.scrollWidth}`)"""
 
@@ -48,8 +37,8 @@ def expect_no_sideways_scroll(page: Page) -> None:
         raise AssertionError(page.evaluate(SIDEWAYS_SCROLLERS)) from error
 
 
+@pytest.mark.usefixtures("starts_noted")
 def test_a_newcomer_finds_plays_and_exports_a_moment(sampled: Server, page: Page) -> None:
-    page.add_init_script(WATCH_STARTS)
     page.goto(sampled.url)
     search(page, QUERY)
     card = page.get_by_test_id("moment").first

@@ -6,22 +6,23 @@ import csv
 import io
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 import samples
 from tests.app_server import running_app
 from tests.browser.conftest import search
-from tests.browser.test_journeys import WATCH_STARTS, seconds
+from tests.browser.grid_page import seconds
 
 LONG = 60_000
 
 
+@pytest.mark.usefixtures("starts_noted")
 def test_a_file_is_added_found_played_and_exported_on_a_server(
     milvus_server: str, tmp_path: Path, page: Page
 ) -> None:
     rocket = next(s.path for s in samples.sample_sources() if s.path.stem == "rocket")
     with running_app(tmp_path, MILVUS_URI=milvus_server) as app:
-        page.add_init_script(WATCH_STARTS)
         page.goto(f"{app.url}/library")
         expect(page.get_by_text("Up to 4 GB each")).to_be_visible(timeout=LONG)
         page.locator("[data-testid=uploader] input[type=file]").set_input_files(rocket)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -52,11 +53,11 @@ def film(grid_media: Path) -> Path:
 
 
 @pytest.fixture
-def page(grid_page: Page, film: Path) -> Page:
+def page(grid_page: Page, film: Path) -> Iterator[Page]:
     # One card in a row: pictures are large, and what lies on them leaves the middle free.
     grid_page.set_viewport_size({"width": 390, "height": 900})
-    grid_page.add_init_script(HOLD_FIRST_PICTURES)
-    return grid_page
+    with grid_page.add_init_script(HOLD_FIRST_PICTURES):
+        yield grid_page
 
 
 def frame_on_screen(card: Locator) -> int:
