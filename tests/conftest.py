@@ -24,19 +24,25 @@ hypothesis.settings.load_profile("untimed")
 _OURS = ("SEEKPOINT_", "TWELVELABS_", "TWELVE_LABS_", "MILVUS_", "DATABASE_URL")
 
 
-# Files that share what is slow to set up: the app with the samples, a browser, a Milvus server.
-_SAMPLES = ("accessibility", "explore", "journeys", "keyboard", "operation", "policy", "recipe")
-_MILVUS = ("explorer", "move", "rows", "search", "server", "text", "two_servers", "server_engine")
+# Files that share what is slow to set up: the app with the samples, the page with nothing but the
+# grid, a browser, a Milvus server.
+_GROUPS = {
+    f"tests/{folder}/test_{name}.py": group
+    for group, folder, names in (
+        ("samples", "browser", "accessibility explore journeys keyboard operation policy recipe"),
+        ("grid", "browser", "grid_tools results_grid timecode"),
+        ("browser", "browser", "explore_views ingest login overtaken uploads"),
+        ("milvus", "browser", "server_engine"),
+        ("milvus", "milvus", "explorer move rows search server text"),
+        ("milvus", "servers", "two_servers"),
+    )
+    for name in names.split()
+}
 
 
 def _group(nodeid: str) -> str:
     file = nodeid.partition("::")[0]
-    folder, _, name = file.removesuffix(".py").rpartition("/test_")
-    if folder != "tests/unit" and name in _MILVUS:
-        return "milvus"
-    if folder == "tests/browser":
-        return "samples" if name in _SAMPLES else "browser"
-    return file
+    return _GROUPS.get(file, file)
 
 
 class _ByGroup(LoadScopeScheduling):
@@ -54,7 +60,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByGroup:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest come first, so that no process works on while the others have finished."""
-    items.sort(key=lambda item: _group(item.nodeid) not in {"milvus", "samples", "browser"})
+    items.sort(key=lambda item: _group(item.nodeid) not in _GROUPS.values())
 
 
 @pytest.fixture(autouse=True)

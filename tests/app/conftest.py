@@ -6,11 +6,13 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
@@ -24,6 +26,16 @@ FRAME = str(Path(__file__).parent.parent.parent / "pages" / "_frame.py")
 # and a worker that imports something at that moment may miss the folder after it. On a server the
 # folder stays, as it does here.
 sys.path.append(str(Path(FRAME).parent))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed_components() -> Iterator[None]:
+    """Streamlit's test runner reads the description of every installed package in every run; they
+    stay as they are."""
+    with pytest.MonkeyPatch.context() as patch:
+        once = cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", once)
+        yield
 
 
 @contextmanager

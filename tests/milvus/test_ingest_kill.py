@@ -115,7 +115,7 @@ def wait_until(condition: Callable[[], bool], app: Server, at_most_sec: float) -
     while not condition():
         assert app.process.poll() is None, "the app ended by itself"
         assert time.monotonic() < deadline
-        time.sleep(0.002)
+        time.sleep(0.01)
 
 
 def stages(settings: Settings) -> Counter[str]:
