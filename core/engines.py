@@ -230,8 +230,17 @@ class LiteFile:
 
         self.client.close()
         self.client = None
+        self._end_background_work(server_manager_instance)
         # Closing the client alone would keep the file locked.
         server_manager_instance.release_server(str(self._path))
+
+    def _end_background_work(self, servers: Any) -> None:
+        """Waits until merges and indexes are done. Lite itself waits only where its close does not
+        fail, as it does on a full disk: the merge would go on beside whoever opens the file next,
+        and remove what that one counts on."""
+        _, files, _ = servers._servers[str(self._path)]
+        for collection in tuple(files._collections.values()):
+            collection._wait_for_bg()
 
     def leave(self) -> None:
         self._users -= 1

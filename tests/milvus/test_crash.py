@@ -5,12 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import random
 import shutil
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from milvus_lite.engine.collection import Collection
 
 from core.errors import StoreUnavailable
 from core.store import VectorStore, segment_id
@@ -109,6 +112,47 @@ def test_a_write_that_fails_for_want_of_space_loses_nothing_stored_before(
     assert failures > 3
     with open_store(lite_path) as store:
         assert store.count() == len(kept) + len(again)
+        assert set(store.segments([s.id for s in kept])) == set(kept)
+
+
+def test_what_goes_on_in_the_background_ends_before_the_file_is_opened_again(
+    lite_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Lite merges files of a size after it has answered. Beside another that has the file open, both
+    # remove what the other counts on.
+    refused, opened_again = threading.Event(), threading.Event()
+    beside_another: list[bool] = []
+    merge, recover = Collection._bg_compact_and_index, Collection.__init__
+
+    def late_merge(collection: Any) -> None:
+        refused.wait()
+        beside_another.append(opened_again.wait(0.5))
+        merge(collection)
+
+    def noted_recovery(*args: Any, **kwargs: Any) -> None:
+        recover(*args, **kwargs)
+        opened_again.set()
+
+    large = embedded("large", 300, options=OPTIONS)
+    # Room for the log of one option and for its rows, but not for the log of both: Lite then fails
+    # to close the file as well, after it has written the rows it has.
+    room = int(0.9 * len(large) * large[0].vector.nbytes)
+    with open_store(lite_path) as store:
+        monkeypatch.setattr(Collection, "_bg_compact_and_index", late_merge)
+        monkeypatch.setattr(Collection, "__init__", noted_recovery)
+        kept = [
+            segment
+            for name in "abcd"
+            for segment in store.upsert(name, "", ADDED_AT, embedded(name, 5, options=OPTIONS))
+        ]
+        with files_no_larger_than(room):
+            refused.set()
+            assert refused_for_want_of_space(lambda: store.upsert("large", "", ADDED_AT, large))
+        assert set(store.segments([s.id for s in kept])) == set(kept)
+        assert opened_again.is_set()
+        assert len(beside_another) >= 4
+        assert not any(beside_another[:4])
+    with open_store(lite_path) as store:
         assert set(store.segments([s.id for s in kept])) == set(kept)
 
 
