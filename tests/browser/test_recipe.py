@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -77,6 +79,7 @@ def test_a_recipe_is_put_together_judged_shared_and_walked_back(
     for _ in range(5):
         slider.press("ArrowRight")
     expect(chip(page, "Picture: pasted 1.5")).to_be_visible()
+    settled(page)
     weighted = saved_id(page, other_than=with_picture)
     page.keyboard.press("Escape")
     before = order(page)
@@ -111,6 +114,7 @@ def test_a_recipe_is_put_together_judged_shared_and_walked_back(
     page.wait_for_function(
         "id => new URL(location.href).searchParams.get('s') === id", arg=weighted
     )
-    expect(page.get_by_role("button", name="2 good, 1 bad")).to_have_count(0)
+    # The page follows the address one step after the other.
+    expect(page.get_by_role("button", name=re.compile(r"\d (good|bad)$"))).to_have_count(0)
     assert order(page) == before
     expect(chip(page, "Picture: pasted 1.5")).to_be_visible()

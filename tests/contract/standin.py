@@ -1027,7 +1027,10 @@ def _handler(service: StandIn) -> type[BaseHTTPRequestHandler]:
             if self.path == "/report":
                 self._send(200, json.dumps(service.report()).encode(), {})
                 return
-            content = self.rfile.read(int(self.headers.get("content-length", 0)))
+            expected = int(self.headers.get("content-length", 0))
+            content = self.rfile.read(expected)
+            if len(content) < expected:
+                raise ConnectionError("the client left in the middle of a request")
             path = urlsplit(self.path).path
             endpoint = f"{self.command} {_pattern(path)}"
             fault = service.next_fault(endpoint)

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 import logging
+import socket
 import subprocess
 import sys
 import tempfile
@@ -1313,6 +1314,26 @@ def test_the_standin_is_as_strict_as_the_service(service: StandIn) -> None:
     text = {"input_type": "text", "model_name": "marengo3.5", "text": {"input_text": "a"}}
     assert status("/embed-v2", text) == 400
     assert status("/embed-v2", text | {"model_name": "marengo3.0"}) == 200
+
+
+def test_the_standin_takes_no_file_from_a_client_that_died_sending_it(service: StandIn) -> None:
+    request = httpx.Request(
+        "POST",
+        f"{service.url}/assets",
+        headers={"x-api-key": KEY},
+        data={"method": "direct"},
+        files={"file": ("film.mp4", bytes(1000))},
+    )
+    lines = [
+        f"POST {request.url.path} HTTP/1.1",
+        *(f"{n}: {v}" for n, v in request.headers.items()),
+    ]
+    head = "\r\n".join([*lines, "", ""]).encode()
+    with socket.create_connection((request.url.host, request.url.port or 0)) as client:
+        client.sendall(head + request.read()[:500])
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b""
+    assert service.assets == {}
 
 
 @pytest.mark.parametrize(
