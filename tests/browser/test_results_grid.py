@@ -694,6 +694,7 @@ def test_the_preview_of_a_pair_shows_both_halves_again_and_again(page: Page, gri
     page.evaluate(WATCH_JUMPS)
     card.hover()
     assert jumped_to(page, at_least=4)[:4] == pytest.approx([12.2, 31.4, 12.2, 31.4], abs=0.01)
+    expect_state(card, "preview")
 
 
 def test_the_grid_tells_how_long_it_took_to_draw(page: Page, grid: str) -> None:
